@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The load balancer: daemon and command line.
+fn main() {}
