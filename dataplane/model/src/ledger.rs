@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The master copy: every change goes through here, one at a time, in order.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::fib::{Fib, FibBuilder, Hasher};
+use crate::ids::{REALS_MAX, RealId, SERVICES_MAX, ServiceId};
+use crate::op::{Op, OpError};
+use crate::sched::{SchedChange, SchedStart, WrrMark, gcd};
+use crate::service::{
+    RealKey, RealServer, RealSpec, RealState, ServiceKey, ServiceSpec, VirtualService, Weight,
+};
+use crate::snapshot::{
+    Interfaces, ServiceSet, Snapshot, Spread, TCP_ESTABLISHED, TCP_FIN_WAIT, Timeouts, Tunables,
+};
+
+/// Holds the running configuration and makes snapshots of it.
+#[derive(Debug)]
+pub struct Ledger {
+    set: ServiceSet,
+    service_generations: Vec<u32>,
+    real_generations: Vec<u32>,
+    /// Highest epoch ever given in each service slot.
+    epochs: Vec<u64>,
+    generation: u64,
+    published: Arc<ServiceSet>,
+    touched: bool,
+    /// For each service slot and epoch, the generation that first carried it.
+    carried: Vec<(u64, ServiceId, u64)>,
+    fib: Arc<Fib>,
+    interfaces: Arc<Interfaces>,
+    timeouts: Arc<Timeouts>,
+    tunables: Arc<Tunables>,
+    spread: Arc<Spread>,
+}
+
+impl Ledger {
+    /// An empty director; `hasher` is seeded at boot.
+    #[must_use]
+    pub fn new(hasher: Hasher) -> Self {
+        Self {
+            published: Arc::new(ServiceSet::new(hasher.clone())),
+            fib: Arc::new(FibBuilder::new(hasher.clone()).build(1)),
+            set: ServiceSet::new(hasher),
+            service_generations: Vec::new(),
+            real_generations: Vec::new(),
+            epochs: Vec::new(),
+            generation: 0,
+            touched: false,
+            carried: Vec::new(),
+            interfaces: Arc::new(Interfaces::default()),
+            timeouts: Arc::new(Timeouts::default()),
+            tunables: Arc::new(Tunables::default()),
+            spread: Arc::new(Spread::Single),
+        }
+    }
+
+    /// Replaces the mirror of routes and neighbours.
+    pub fn set_fib(&mut self, fib: Fib) {
+        self.fib = Arc::new(fib);
+    }
+
+    /// Replaces the interfaces.
+    pub fn set_interfaces(&mut self, interfaces: Interfaces) {
+        self.interfaces = Arc::new(interfaces);
+    }
+
+    /// Replaces the switches.
+    pub fn set_tunables(&mut self, tunables: Tunables) {
+        self.tunables = Arc::new(tunables);
+    }
+
+    /// Replaces the way packets are spread over workers.
+    pub fn set_spread(&mut self, spread: Spread) {
+        self.spread = Arc::new(spread);
+    }
+
+    /// Services and servers as they are now, published or not.
+    #[must_use]
+    pub const fn services(&self) -> &ServiceSet {
+        &self.set
+    }
+
+    /// The timeouts as they are now.
+    #[must_use]
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// Makes one change.
+    ///
+    /// # Errors
+    /// [`OpError`]; nothing has changed then.
+    pub fn apply(&mut self, op: &Op) -> Result<(), OpError> {
+        match op {
+            Op::AddService { key, spec } => self.add_service(*key, spec),
+            Op::EditService { key, spec } => self.edit_service(*key, spec),
+            Op::DeleteService { key } => self.delete_service(*key),
+            Op::AddReal {
+                service,
+                real,
+                spec,
+            } => self.add_real(*service, *real, *spec),
+            Op::EditReal {
+                service,
+                real,
+                spec,
+            } => self.edit_real(*service, *real, *spec),
+            Op::DeleteReal { service, real } => self.delete_real(*service, *real),
+            Op::DrainReal { service, real } => self.drain_real(*service, *real),
+            Op::SetTimeouts {
+                tcp_s,
+                tcp_fin_s,
+                udp_s,
+            } => {
+                self.set_timeouts(*tcp_s, *tcp_fin_s, *udp_s);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes all changes or none.
+    ///
+    /// # Errors
+    /// The first [`OpError`]; nothing has changed then.
+    pub fn apply_all(&mut self, ops: &[Op]) -> Result<(), OpError> {
+        let before = (
+            self.set.clone(),
+            self.service_generations.clone(),
+            self.real_generations.clone(),
+            self.epochs.clone(),
+            Arc::clone(&self.timeouts),
+        );
+        for op in ops {
+            if let Err(error) = self.apply(op) {
+                (
+                    self.set,
+                    self.service_generations,
+                    self.real_generations,
+                    self.epochs,
+                    self.timeouts,
+                ) = before;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next snapshot. The caller publishes it, and tells
+    /// [`acknowledged`](Self::acknowledged) when every worker has passed it.
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.generation = self.generation.saturating_add(1);
+        if self.touched {
+            self.touched = false;
+            self.index_reals();
+            self.published = Arc::new(self.set.clone());
+            for service in self.set.services.iter().flatten() {
+                if let Some(last) = service.changes.last() {
+                    self.carried.push((self.generation, service.id, last.epoch));
+                }
+            }
+        }
+        Snapshot {
+            generation: self.generation,
+            services: Arc::clone(&self.published),
+            fib: Arc::clone(&self.fib),
+            interfaces: Arc::clone(&self.interfaces),
+            timeouts: Arc::clone(&self.timeouts),
+            tunables: Arc::clone(&self.tunables),
+            spread: Arc::clone(&self.spread),
+        }
+    }
+
+    /// Every worker has read a snapshot of at least this generation: the changes it carried need
+    /// not be carried further.
+    pub fn acknowledged(&mut self, generation: u64) {
+        let mut seen: Vec<(ServiceId, u64)> = Vec::new();
+        self.carried.retain(|(carried_by, service, epoch)| {
+            let done = *carried_by <= generation;
+            if done {
+                seen.push((*service, *epoch));
+            }
+            !done
+        });
+        for (id, epoch) in seen {
+            if let Some(Some(service)) = self.set.services.get_mut(id.index())
+                && service
+                    .changes
+                    .first()
+                    .is_some_and(|change| change.epoch <= epoch)
+            {
+                Arc::make_mut(service)
+                    .changes
+                    .retain(|change| change.epoch > epoch);
+                self.touched = true;
+            }
+        }
+    }
+
+    /// Frees the slot of a deleted or draining server whose last flow has ended in every worker,
+    /// and that of its service if that is deleted and has no server slot left. Returns whether
+    /// anything changed. The caller has made sure that every worker read a snapshot in which the
+    /// server took no new connection.
+    pub fn release_real(&mut self, id: RealId) -> bool {
+        let Some(real) = self.set.real(id) else {
+            return false;
+        };
+        let service = real.service;
+        match real.state {
+            RealState::Live => return false,
+            RealState::Draining => self.unlink(service, id),
+            RealState::Deleted => {}
+        }
+        if let Some(slot) = self.set.reals.get_mut(id.index()) {
+            *slot = None;
+        }
+        let orphan = !self.set.reals().any(|real| real.service == service);
+        if orphan
+            && let Some(slot) = self.set.services.get_mut(service.index())
+            && slot.as_ref().is_some_and(|service| service.deleted)
+        {
+            *slot = None;
+        }
+        self.touched = true;
+        true
+    }
+
+    fn add_service(&mut self, key: ServiceKey, spec: &ServiceSpec) -> Result<(), OpError> {
+        if self.set.find(&key).is_some() {
+            return Err(OpError::ServiceExists(key));
+        }
+        let deleted = self
+            .set
+            .services()
+            .find(|s| s.deleted && s.key == key)
+            .map(|s| s.id);
+        let id = match deleted {
+            Some(id) => id,
+            None => self.free_service_slot()?,
+        };
+        let epoch = self.next_epoch(id);
+        let generation = self
+            .service_generations
+            .get(id.index())
+            .copied()
+            .unwrap_or(0);
+        let service = VirtualService {
+            id,
+            generation,
+            key,
+            spec: spec.clone(),
+            deleted: false,
+            reals: Vec::new(),
+            bound: epoch,
+            start: SchedStart {
+                epoch,
+                wrr: WrrMark::EMPTY,
+            },
+            changes: Vec::new(),
+        };
+        if let Some(slot) = self.set.services.get_mut(id.index()) {
+            *slot = Some(Arc::new(service));
+        }
+        self.set.by_key.insert(key, id);
+        self.touched = true;
+        Ok(())
+    }
+
+    fn edit_service(&mut self, key: ServiceKey, spec: &ServiceSpec) -> Result<(), OpError> {
+        let service = self.set.find(&key).ok_or(OpError::ServiceUnknown(key))?;
+        let id = service.id;
+        let rebind = service.spec.scheduler != spec.scheduler;
+        let (mw, di) = self.wrr_figures(id);
+        let epoch = if rebind { self.next_epoch(id) } else { 0 };
+        if let Some(service) = self.service_mut(id) {
+            service.spec = spec.clone();
+            if rebind {
+                // ip_vs_wrr_init_svc: cw starts at mw.
+                service.bound = epoch;
+                service.start = SchedStart {
+                    epoch,
+                    wrr: WrrMark { cw: mw, mw, di },
+                };
+                service.changes.clear();
+            }
+        }
+        self.touched = true;
+        Ok(())
+    }
+
+    fn delete_service(&mut self, key: ServiceKey) -> Result<(), OpError> {
+        let id = self.set.find(&key).ok_or(OpError::ServiceUnknown(key))?.id;
+        for real in self
+            .set
+            .reals
+            .iter_mut()
+            .flatten()
+            .filter(|real| real.service == id)
+        {
+            real.state = RealState::Deleted;
+        }
+        self.set.by_key.remove(&key);
+        let mut unused = true;
+        if let Some(service) = self.service_mut(id) {
+            service.deleted = true;
+            service.reals.clear();
+            service.changes.clear();
+            unused = false;
+        }
+        let has_reals = self.set.reals().any(|real| real.service == id);
+        if (unused || !has_reals)
+            && let Some(slot) = self.set.services.get_mut(id.index())
+        {
+            *slot = None;
+        }
+        self.touched = true;
+        Ok(())
+    }
+
+    fn add_real(
+        &mut self,
+        service: ServiceKey,
+        real: RealKey,
+        spec: RealSpec,
+    ) -> Result<(), OpError> {
+        let id = self
+            .set
+            .find(&service)
+            .ok_or(OpError::ServiceUnknown(service))?
+            .id;
+        if service.virtual_ip.is_v4() != real.real_ip.is_v4() {
+            return Err(OpError::FamilyMismatch { service, real });
+        }
+        let known = self
+            .find_real(id, real)
+            .map(|known| (known.id, known.state));
+        match known {
+            Some((_, RealState::Live)) => return Err(OpError::RealExists { service, real }),
+            Some((slot, RealState::Draining)) => {
+                // Still in the list, in its old place: as an edit.
+                self.edit_slot(slot, spec);
+                self.changed(id, None);
+            }
+            Some((slot, RealState::Deleted)) => {
+                self.edit_slot(slot, spec);
+                self.link(id, slot);
+            }
+            None => {
+                let slot = self.free_real_slot()?;
+                let generation = self
+                    .real_generations
+                    .get(slot.index())
+                    .copied()
+                    .unwrap_or(0);
+                if let Some(place) = self.set.reals.get_mut(slot.index()) {
+                    *place = Some(RealServer {
+                        id: slot,
+                        generation,
+                        service: id,
+                        key: real,
+                        spec,
+                        state: RealState::Live,
+                    });
+                }
+                self.link(id, slot);
+            }
+        }
+        self.touched = true;
+        Ok(())
+    }
+
+    fn edit_real(
+        &mut self,
+        service: ServiceKey,
+        real: RealKey,
+        spec: RealSpec,
+    ) -> Result<(), OpError> {
+        let (id, slot) = self.listed(service, real)?;
+        self.edit_slot(slot, spec);
+        self.changed(id, None);
+        self.touched = true;
+        Ok(())
+    }
+
+    fn delete_real(&mut self, service: ServiceKey, real: RealKey) -> Result<(), OpError> {
+        let (id, slot) = self.listed(service, real)?;
+        self.unlink(id, slot);
+        if let Some(Some(server)) = self.set.reals.get_mut(slot.index()) {
+            server.state = RealState::Deleted;
+        }
+        self.touched = true;
+        Ok(())
+    }
+
+    fn drain_real(&mut self, service: ServiceKey, real: RealKey) -> Result<(), OpError> {
+        let (id, slot) = self.listed(service, real)?;
+        if let Some(Some(server)) = self.set.reals.get_mut(slot.index()) {
+            server.state = RealState::Draining;
+            server.spec.weight = Weight::QUIESCED;
+        }
+        self.changed(id, None);
+        self.touched = true;
+        Ok(())
+    }
+
+    fn set_timeouts(&mut self, tcp_s: u32, tcp_fin_s: u32, udp_s: u32) {
+        let timeouts = Arc::make_mut(&mut self.timeouts);
+        let [_, established, _, _, fin_wait, ..] = &mut timeouts.tcp_ms;
+        const {
+            assert!(
+                TCP_ESTABLISHED == 1 && TCP_FIN_WAIT == 4,
+                "the pattern above"
+            )
+        };
+        for (seconds, place) in [
+            (tcp_s, established),
+            (tcp_fin_s, fin_wait),
+            (udp_s, &mut timeouts.udp_ms),
+        ] {
+            if seconds > 0 {
+                *place = seconds.saturating_mul(1000);
+            }
+        }
+    }
+
+    fn find_real(&self, service: ServiceId, key: RealKey) -> Option<&RealServer> {
+        self.set
+            .reals()
+            .find(|real| real.service == service && real.key == key)
+    }
+
+    fn listed(&self, service: ServiceKey, real: RealKey) -> Result<(ServiceId, RealId), OpError> {
+        let id = self
+            .set
+            .find(&service)
+            .ok_or(OpError::ServiceUnknown(service))?
+            .id;
+        self.find_real(id, real)
+            .filter(|known| known.state != RealState::Deleted)
+            .map(|known| (id, known.id))
+            .ok_or(OpError::RealUnknown { service, real })
+    }
+
+    fn service_mut(&mut self, id: ServiceId) -> Option<&mut VirtualService> {
+        self.set
+            .services
+            .get_mut(id.index())?
+            .as_mut()
+            .map(Arc::make_mut)
+    }
+
+    fn edit_slot(&mut self, slot: RealId, spec: RealSpec) {
+        if let Some(Some(real)) = self.set.reals.get_mut(slot.index()) {
+            real.spec = spec;
+            real.state = RealState::Live;
+        }
+    }
+
+    /// Puts a server at the head of its service's list (`list_add_rcu`).
+    fn link(&mut self, service: ServiceId, real: RealId) {
+        if let Some(service) = self.service_mut(service) {
+            service.reals.insert(0, real);
+        }
+        self.changed(service, None);
+    }
+
+    fn unlink(&mut self, service: ServiceId, real: RealId) {
+        let Some(owner) = self.service_mut(service) else {
+            return;
+        };
+        let Some(place) = owner.reals.iter().position(|listed| *listed == real) else {
+            return;
+        };
+        owner.reals.remove(place);
+        let before = place
+            .checked_sub(1)
+            .and_then(|before| owner.reals.get(before))
+            .copied();
+        self.changed(service, Some((real, before)));
+    }
+
+    /// Notes a change of the list for the workers' cursors.
+    fn changed(&mut self, id: ServiceId, removed: Option<(RealId, Option<RealId>)>) {
+        let (mw, di) = self.wrr_figures(id);
+        let epoch = self.next_epoch(id);
+        if let Some(service) = self.service_mut(id) {
+            service.start.epoch = epoch;
+            service.start.wrr.change(mw, di);
+            service.changes.push(SchedChange {
+                epoch,
+                mw,
+                di,
+                removed,
+            });
+        }
+    }
+
+    /// `mw` and `di` of a service's list (`ip_vs_wrr_max_weight`, `ip_vs_wrr_gcd_weight`).
+    fn wrr_figures(&self, id: ServiceId) -> (u32, u32) {
+        let Some(service) = self.set.service(id) else {
+            return (0, 1);
+        };
+        let weights = service
+            .reals
+            .iter()
+            .filter_map(|real| self.set.real(*real))
+            .map(|real| real.spec.weight.get());
+        let (max, divisor) =
+            weights.fold((0, 0), |(max, divisor), w| (w.max(max), gcd(w, divisor)));
+        let di = divisor.max(1);
+        (max.saturating_sub(di.saturating_sub(1)), di)
+    }
+
+    fn next_epoch(&mut self, id: ServiceId) -> u64 {
+        self.epochs.get_mut(id.index()).map_or(0, |epoch| {
+            *epoch = epoch.saturating_add(1);
+            *epoch
+        })
+    }
+
+    fn free_service_slot(&mut self) -> Result<ServiceId, OpError> {
+        let free = self.set.services.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.set.services.len());
+        if place >= SERVICES_MAX {
+            return Err(OpError::TooManyServices { max: SERVICES_MAX });
+        }
+        if free.is_none() {
+            self.set.services.push(None);
+            self.service_generations.push(0);
+            self.epochs.push(0);
+        } else if let Some(generation) = self.service_generations.get_mut(place) {
+            *generation = generation.wrapping_add(1);
+        }
+        Ok(ServiceId(u32::try_from(place).unwrap_or(u32::MAX)))
+    }
+
+    fn free_real_slot(&mut self) -> Result<RealId, OpError> {
+        let free = self.set.reals.iter().position(Option::is_none);
+        let place = free.unwrap_or(self.set.reals.len());
+        if place >= REALS_MAX {
+            return Err(OpError::TooManyReals { max: REALS_MAX });
+        }
+        if free.is_none() {
+            self.set.reals.push(None);
+            self.real_generations.push(0);
+        } else if let Some(generation) = self.real_generations.get_mut(place) {
+            *generation = generation.wrapping_add(1);
+        }
+        Ok(RealId(u32::try_from(place).unwrap_or(u32::MAX)))
+    }
+
+    /// Which addresses replies of servers come from. Every method counts: a server edited from NAT
+    /// to DR still answers its old flows through us.
+    fn index_reals(&mut self) {
+        let ServiceSet {
+            services,
+            reals,
+            by_real,
+            ..
+        } = &mut self.set;
+        by_real.clear();
+        for real in reals.iter().flatten() {
+            if let Some(Some(service)) = services.get(real.service.index()) {
+                *by_real.entry((service.key.protocol, real.key)).or_insert(0) += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
