@@ -99,7 +99,11 @@ impl TestBuf {
     pub fn new(frame: &[u8]) -> Self {
         let mut store = alloc::vec![0; TEST_HEADROOM_BYTES];
         store.extend_from_slice(frame);
-        Self { store, start: TEST_HEADROOM_BYTES, tail: Vec::new() }
+        Self {
+            store,
+            start: TEST_HEADROOM_BYTES,
+            tail: Vec::new(),
+        }
     }
 
     /// A packet whose first segment ends after `first_len` bytes of `frame`.
@@ -164,7 +168,11 @@ impl PacketBuf for TestBuf {
 
     fn copy_out(&self, offset: usize, target: &mut [u8]) -> usize {
         let whole = self.bytes().iter().chain(self.tail.iter()).skip(offset);
-        target.iter_mut().zip(whole).map(|(to, from)| *to = *from).count()
+        target
+            .iter_mut()
+            .zip(whole)
+            .map(|(to, from)| *to = *from)
+            .count()
     }
 }
 
