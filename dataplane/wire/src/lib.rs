@@ -16,6 +16,7 @@ extern crate std;
 
 pub mod arp;
 pub mod buffer;
+pub mod builder;
 pub mod checksum;
 pub mod ethernet;
 pub mod icmp;
