@@ -1,2 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! (module to be written)
+//! Tests that need more than one crate, and the lab they run in.
+#![forbid(unsafe_code)]
+
+pub mod lab;
