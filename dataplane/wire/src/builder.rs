@@ -157,7 +157,8 @@ impl Frame {
     /// An ARP packet.
     pub fn arp(repr: &ArpRepr) -> Self {
         let mut packet = [0; arp::PACKET_LEN];
-        debug_assert!(repr.emit(&mut packet).is_ok());
+        let written = repr.emit(&mut packet);
+        debug_assert!(written.is_ok(), "the array is as long as an ARP packet");
         Self::ether(EtherType::ARP).payload(&packet)
     }
 

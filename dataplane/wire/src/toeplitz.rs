@@ -27,9 +27,11 @@ pub fn toeplitz(key: &[u8; KEY_LEN], input: &[u8]) -> u32 {
 /// The sum of the windows that the set bits of `byte` choose from the 40 bits of `window`.
 #[inline]
 fn add_byte(window: u64, byte: u8) -> u32 {
+    // The highest bit chooses the first 32 of the 40 bits, the lowest those one bit from the end.
+    let window = window >> 1;
     (0..8).fold(0, |hash, bit| {
-        let chosen = 0u32.wrapping_sub(u32::from((byte >> (7 ^ bit)) & 1));
-        hash ^ (low32(window >> (8 ^ bit)) & chosen)
+        let chosen = 0u32.wrapping_sub(u32::from((byte >> bit) & 1));
+        hash ^ (low32(window >> bit) & chosen)
     })
 }
 
