@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `[[service]]` and `[[service.server]]`.
+
+use std::sync::Arc;
+
+use model::addr::Addr;
+use model::ids::{REALS_MAX, SERVICES_MAX};
+use model::service::{ForwardMode, RealKey, SchedulerKind, ServiceKey, Weight};
+
+use crate::address::{self, AddressError};
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::findings::too_many;
+use crate::read::{Reader, Seen};
+use crate::schema::SERVICE_NAME_MAX;
+use crate::section::{Item, Section};
+use crate::types::{Server, Service};
+
+impl Reader<'_, '_> {
+    pub(super) fn services(&mut self, root: &Section<'_>) -> Option<Vec<Service>> {
+        let sections = root.tables(self.findings, "service", SERVICES_MAX);
+        let mut services = Some(Vec::with_capacity(sections.len()));
+        for section in &sections {
+            match (self.service(section), &mut services) {
+                (Some(service), Some(services)) => services.push(service),
+                _ => services = None,
+            }
+            if self.server_count > REALS_MAX {
+                too_many(self.findings, &section.place, "servers", REALS_MAX);
+                return None;
+            }
+        }
+        services
+    }
+
+    fn service(&mut self, section: &Section<'_>) -> Option<Service> {
+        let name = self.service_name(section);
+        let key = self.listen(section);
+        let scheduler = section.word(self.findings, "scheduler");
+        let scheduler = scheduler.and_then(|word| SchedulerKind::from_name(word.value));
+        let forward = self.forward(section);
+        let drain_s = section.integer(self.findings, "drain_s");
+        let room = REALS_MAX.saturating_add(1);
+        let sections = section.tables(self.findings, "server", room);
+        self.server_count = self.server_count.saturating_add(sections.len());
+        let owner = Owner { key, forward };
+        let mut seen = Seen::new();
+        let servers: Vec<Option<Server>> = sections
+            .iter()
+            .map(|section| self.server(section, &owner, &mut seen))
+            .collect();
+        let servers: Vec<Server> = servers.into_iter().collect::<Option<_>>()?;
+        self.check_servers(section, name.as_deref(), &servers);
+        Some(Service {
+            name: name?,
+            key: key?,
+            scheduler: scheduler?,
+            forward: forward?,
+            drain_s: drain_s.map(|seconds| seconds.value),
+            servers,
+        })
+    }
+
+    fn service_name(&mut self, section: &Section<'_>) -> Option<Arc<str>> {
+        let Item { value, place } = section.text(self.findings, "name")?;
+        let length = value
+            .chars()
+            .take(SERVICE_NAME_MAX.saturating_add(1))
+            .count();
+        let blank = value.trim() != value || value.is_empty();
+        if blank || length > SERVICE_NAME_MAX || value.chars().any(char::is_control) {
+            let message = format!("{} is no name for a service", self.seen(&place));
+            let allowed = "1 to 64 printable characters, no blank at either end";
+            self.refuse(Code::BadName, &place, message, allowed);
+            return None;
+        }
+        let what = format!("service \"{value}\"");
+        self.first(
+            |reader| &mut reader.service_names,
+            value.to_owned(),
+            &place,
+            Code::DuplicateName,
+            &what,
+        )
+        .then(|| Arc::from(value))
+    }
+
+    fn listen(&mut self, section: &Section<'_>) -> Option<ServiceKey> {
+        let Item { value, place } = section.text(self.findings, "listen")?;
+        let key = match address::listen(value) {
+            Ok(key) => key,
+            Err(error) => {
+                let allowed = "\"tcp://192.0.2.10:80\" or \"udp://[2001:db8::10]:53\"";
+                self.bad_address(&place, error, allowed);
+                return None;
+            }
+        };
+        self.check_subnet(&place, key);
+        let what = format!("service {key}");
+        self.first(
+            |reader| &mut reader.services,
+            key,
+            &place,
+            Code::DuplicateService,
+            &what,
+        )
+        .then_some(key)
+    }
+
+    fn check_subnet(&mut self, place: &Place, key: ServiceKey) {
+        let vip = key.virtual_ip;
+        let off = |subnets: &Vec<_>| {
+            !subnets.is_empty()
+                && !subnets
+                    .iter()
+                    .any(|subnet: &model::addr::Prefix| subnet.contains(vip))
+        };
+        if !self.subnets.as_ref().is_some_and(off) {
+            return;
+        }
+        let message = format!("the service address {vip} is in the subnet of no port");
+        let seen = self.seen(place);
+        self.findings.add(
+            Diagnostic::new(Code::VipOffSubnet, place, message)
+                .seen(seen)
+                .help("the routers in front need a route for it to this director"),
+        );
+    }
+
+    fn forward(&mut self, section: &Section<'_>) -> Option<ForwardMode> {
+        let word = section.word(self.findings, "forward")?;
+        [ForwardMode::Nat, ForwardMode::Dr]
+            .into_iter()
+            .find(|mode| mode.name() == word.value)
+    }
+
+    fn server(
+        &mut self,
+        section: &Section<'_>,
+        owner: &Owner,
+        seen: &mut Seen<RealKey>,
+    ) -> Option<Server> {
+        let forward = if section.has("forward") {
+            self.forward(section)
+        } else {
+            owner.forward
+        };
+        let weight = section.integer(self.findings, "weight");
+        let key = self.server_key(section, owner.key, forward, seen);
+        Some(Server {
+            key: key?,
+            weight: Weight::new(weight?.value)?,
+            forward: forward?,
+        })
+    }
+
+    fn server_key(
+        &mut self,
+        section: &Section<'_>,
+        service: Option<ServiceKey>,
+        forward: Option<ForwardMode>,
+        seen: &mut Seen<RealKey>,
+    ) -> Option<RealKey> {
+        let Item { value, place } = section.text(self.findings, "address")?;
+        let (real_ip, port) = match address::server(value) {
+            Ok(parts) => parts,
+            Err(error) => {
+                let allowed = "\"10.0.0.11:8080\", \"10.0.0.11\" or \"[2001:db8::11]:8080\"";
+                self.bad_address(&place, error, allowed);
+                return None;
+            }
+        };
+        let service = service?;
+        self.check_family(&place, real_ip, service)?;
+        let rport = port.unwrap_or(service.vport);
+        if forward == Some(ForwardMode::Dr) && rport != service.vport {
+            self.dr_port(&place, rport, service);
+            return None;
+        }
+        let key = RealKey { real_ip, rport };
+        let at = place.span.start;
+        let earlier = *seen.entry(key).or_insert(at);
+        if earlier != at {
+            let what = format!("server {key} of {service}");
+            self.duplicate(Code::DuplicateServer, &place, &what, earlier);
+            return None;
+        }
+        Some(key)
+    }
+
+    fn check_family(&mut self, place: &Place, real: Addr, service: ServiceKey) -> Option<()> {
+        let family = |addr: Addr| if addr.is_v4() { "IPv4" } else { "IPv6" };
+        let vip = service.virtual_ip;
+        let found = if real.is_v4() != vip.is_v4() {
+            Diagnostic::new(
+                Code::FamilyMismatch,
+                place,
+                format!(
+                    "server {real} is {}, its service {service} is {}",
+                    family(real),
+                    family(vip)
+                ),
+            )
+            .allowed(format!("an {} address", family(vip)))
+            .help("put servers of the other family under a service of their own")
+        } else if real == vip {
+            let message = format!("server {real} is the address of its own service {service}");
+            Diagnostic::new(Code::ServerIsVip, place, message)
+                .allowed("the server's own address")
+                .help("packets to it would come back to this director; write another address")
+        } else {
+            return Some(());
+        };
+        let seen = self.seen(place);
+        self.findings.add(found.seen(seen));
+        None
+    }
+
+    fn dr_port(&mut self, place: &Place, rport: u16, service: ServiceKey) {
+        let message =
+            format!("port {rport} of a server with forward = \"dr\" is not that of {service}");
+        let seen = self.seen(place);
+        self.findings.add(
+            Diagnostic::new(Code::DrPort, place, message)
+                .seen(seen)
+                .allowed(format!("port {}, or none", service.vport))
+                .help("direct routing changes no port: leave it out, or set forward = \"nat\""),
+        );
+    }
+
+    fn check_servers(&mut self, section: &Section<'_>, name: Option<&str>, servers: &[Server]) {
+        let name = name.unwrap_or("");
+        let found = if servers.is_empty() {
+            let message = format!("service \"{name}\" has no server");
+            Diagnostic::new(Code::NoServer, &section.place, message)
+                .help("its connections will be refused; add a [[service.server]]")
+        } else if servers
+            .iter()
+            .all(|server| server.weight == Weight::QUIESCED)
+        {
+            let message = format!("every server of service \"{name}\" has weight 0");
+            Diagnostic::new(Code::AllQuiesced, &section.place, message)
+                .help("new connections will be refused; give one server a weight")
+        } else {
+            return;
+        };
+        self.findings.add(found);
+    }
+
+    pub(super) fn bad_address(&mut self, place: &Place, error: AddressError, allowed: &str) {
+        let seen = self.seen(place);
+        let (code, message) = if error.is_unusable() {
+            (
+                Code::UnusableAddress,
+                format!("{seen} cannot be used here: {error}"),
+            )
+        } else {
+            (Code::BadAddress, format!("{seen} is no address: {error}"))
+        };
+        self.findings.add(
+            Diagnostic::new(code, place, message)
+                .seen(seen)
+                .allowed(allowed)
+                .help(format!("write {allowed}")),
+        );
+    }
+}
+
+/// What a server takes from its service; `None` = could not be read.
+struct Owner {
+    key: Option<ServiceKey>,
+    forward: Option<ForwardMode>,
+}

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every key there is, once: readers take ranges and defaults from here, `reference.toml` is
+//! printed from here, and an unknown key is one that is not here.
+
+use model::ids::WORKERS_MAX;
+use model::service::Weight;
+
+/// A table of the file.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// As in its header, without brackets.
+    pub(crate) title: &'static str,
+    /// What it is for.
+    pub(crate) doc: &'static str,
+    pub(crate) keys: &'static [Key],
+    /// Keys that DESIGN names and a later version brings.
+    pub(crate) later: &'static [&'static str],
+}
+
+/// A key of a table.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) preset: Preset,
+    pub(crate) change: Change,
+    /// What it is for, unit included.
+    pub(crate) doc: &'static str,
+    /// A value for the reference, as TOML; empty for tables.
+    pub(crate) example: &'static str,
+}
+
+/// What may stand behind a key.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A string; the text says of which form.
+    Text(&'static str),
+    /// One of some words.
+    OneOf(&'static [&'static str]),
+    /// A number of a range.
+    Integer(u32, u32),
+    /// `true` or `false`.
+    Flag,
+    /// A list of strings; the text says of which form.
+    Texts(&'static str),
+    /// `[key]` or `key = { }`.
+    Table(&'static Table),
+    /// `[[key]]`.
+    Tables(&'static Table),
+}
+
+/// What holds if the key is not there.
+#[derive(Debug)]
+pub(crate) enum Preset {
+    /// It has to be.
+    Required,
+    /// Something that is not a fixed value.
+    Otherwise(&'static str),
+    Integer(u32),
+    Text(&'static str),
+    Flag(bool),
+}
+
+/// When a change of the key takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// At the next start.
+    Init,
+    /// At once, connections kept.
+    Live,
+}
+
+impl Change {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Live => "live",
+        }
+    }
+}
+
+impl Table {
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// This table and all below it.
+    pub(crate) fn walk(&'static self, visit: &mut dyn FnMut(&'static Self)) {
+        visit(self);
+        for key in self.keys {
+            if let Kind::Table(table) | Kind::Tables(table) = &key.kind {
+                table.walk(visit);
+            }
+        }
+    }
+}
+
+/// Longest name of a director, bytes: a label of the DNS.
+pub(crate) const DIRECTOR_NAME_MAX: usize = 63;
+/// Longest name of a service, characters: it is a label of metrics and a column of tables.
+pub(crate) const SERVICE_NAME_MAX: usize = 64;
+/// Longest name of a Linux interface, bytes (`IFNAMSIZ` less the zero).
+pub(crate) const INTERFACE_NAME_MAX: usize = 15;
+/// Longest path of a unix socket, bytes (`sun_path` less the zero).
+pub(crate) const SOCKET_PATH_MAX: usize = 107;
+/// Ports at most: DPDK is built for 32 (`RTE_MAX_ETHPORTS`).
+pub const PORTS_MAX: usize = 32;
+/// Addresses of all interfaces together at most.
+pub const ADDRESSES_MAX: usize = 1024;
+/// The smallest MTU of a link that carries IPv6, bytes (RFC 8200 §5).
+pub(crate) const MTU_IPV6_MIN: u32 = 1280;
+
+/// The longest timeout, seconds: what `ipvsadm --set` takes where the kernel ticks at 1000 Hz.
+const TIMEOUT_S_MAX: u32 = 2_147_483;
+/// The longest drain, seconds: a week.
+const DRAIN_S_MAX: u32 = 604_800;
+/// The most packets per second that a policer lets through: beyond what a kernel twin can take.
+const PUNT_PPS_MAX: u32 = 10_000_000;
+/// Smallest and largest IP packet a port may be set to, bytes: RFC 791, and usual jumbo frames.
+const MTU: Kind = Kind::Integer(576, 9216);
+const _: () = assert!(WORKERS_MAX == 64, "the range of `queues` below");
+
+/// The file.
+pub(crate) static ROOT: Table = Table {
+    title: "",
+    doc: "",
+    keys: &[
+        section("director", Kind::Table(&DIRECTOR), Preset::Required),
+        section("api", Kind::Table(&API), DEFAULTS),
+        section("timeouts", Kind::Table(&TIMEOUTS), DEFAULTS),
+        section("limits", Kind::Table(&LIMITS), DEFAULTS),
+        section("port", Kind::Tables(&PORT), Preset::Otherwise("no port")),
+        section(
+            "service",
+            Kind::Tables(&SERVICE),
+            Preset::Otherwise("no service"),
+        ),
+    ],
+    later: &[],
+};
+
+static DIRECTOR: Table = Table {
+    title: "director",
+    doc: "The director itself.",
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Text("1 to 63 letters, digits, `.`, `-` or `_`"),
+            preset: Preset::Required,
+            change: Change::Init,
+            doc: "Name of this director, in logs, metrics and the names of its files.",
+            example: "\"lb1\"",
+        },
+        Key {
+            name: "workers",
+            kind: Kind::Text("a CPU list such as \"1-3,5\", at most 64 CPUs, none twice"),
+            preset: Preset::Required,
+            change: Change::Init,
+            doc: "CPUs that forward packets, one worker on each. Leave one CPU to the rest.",
+            example: "\"1-3\"",
+        },
+        Key {
+            name: "control_cpu",
+            kind: Kind::Text("a CPU list such as \"0\""),
+            preset: Preset::Otherwise("the kernel chooses"),
+            change: Change::Init,
+            doc: "CPUs of the control side.",
+            example: "\"0\"",
+        },
+        Key {
+            name: "idle",
+            kind: Kind::OneOf(&["poll", "adaptive"]),
+            preset: Preset::Text("poll"),
+            change: Change::Init,
+            doc: "A worker without packets polls on (least latency), or sleeps after a while (labs).",
+            example: "",
+        },
+        Key {
+            name: "flows_max",
+            kind: Kind::Integer(1_000, 100_000_000),
+            preset: Preset::Integer(1_000_000),
+            change: Change::Init,
+            doc: "Connections of all workers together; the memory is taken at start.",
+            example: "",
+        },
+        Key {
+            name: "memory_mib",
+            kind: Kind::Integer(32, 65_536),
+            preset: Preset::Otherwise("as much as the ports' queues need"),
+            change: Change::Init,
+            doc: "Memory for packet buffers, MiB.",
+            example: "128",
+        },
+        Key {
+            name: "huge_pages",
+            kind: Kind::OneOf(&["auto", "never", "require"]),
+            preset: Preset::Text("auto"),
+            change: Change::Init,
+            doc: "Huge pages: if there are enough, not at all, or refuse to start without.",
+            example: "",
+        },
+        Key {
+            name: "drain_s",
+            kind: Kind::Integer(0, DRAIN_S_MAX),
+            preset: Preset::Integer(0),
+            change: Change::Live,
+            doc: "Seconds after which a removed server's remaining connections are cut; 0 = never.",
+            example: "",
+        },
+    ],
+    later: &[],
+};
+
+static API: Table = Table {
+    title: "api",
+    doc: "How `penstock show` and its like reach the daemon.",
+    keys: &[Key {
+        name: "socket",
+        kind: Kind::Text("an absolute path of at most 107 bytes"),
+        preset: Preset::Text("/run/penstock/penstock.sock"),
+        change: Change::Init,
+        doc: "The unix socket.",
+        example: "",
+    }],
+    later: &[],
+};
+
+static TIMEOUTS: Table = Table {
+    title: "timeouts",
+    doc: "How long a silent connection is kept, as `ipvsadm --set TCP TCPFIN UDP`.",
+    keys: &[
+        number("tcp_s", 1, TIMEOUT_S_MAX, 900, "TCP, established; seconds."),
+        number(
+            "tcp_fin_s",
+            1,
+            TIMEOUT_S_MAX,
+            120,
+            "TCP, after a FIN; seconds.",
+        ),
+        number("udp_s", 1, TIMEOUT_S_MAX, 300, "UDP; seconds."),
+    ],
+    later: &[],
+};
+
+static LIMITS: Table = Table {
+    title: "limits",
+    doc: "Guards of the director against floods.",
+    keys: &[
+        number(
+            "icmp_errors_per_s",
+            0,
+            PUNT_PPS_MAX,
+            1000,
+            "ICMP errors that one worker sends per second; 0 = no limit.",
+        ),
+        section("punt_pps", Kind::Table(&PUNT_PPS), DEFAULTS),
+    ],
+    later: &[],
+};
+
+static PUNT_PPS: Table = Table {
+    title: "limits.punt_pps",
+    doc: "Packets per second that one worker hands to the kernel twin of a port, by class.",
+    keys: &[
+        number(
+            "arp_nd",
+            1,
+            PUNT_PPS_MAX,
+            1000,
+            "ARP and neighbour discovery.",
+        ),
+        number(
+            "local",
+            1,
+            PUNT_PPS_MAX,
+            5000,
+            "TCP, UDP and others to the director itself.",
+        ),
+        number("icmp", 1, PUNT_PPS_MAX, 500, "ICMP to the director itself."),
+        number(
+            "multicast",
+            1,
+            PUNT_PPS_MAX,
+            500,
+            "Multicast and broadcast.",
+        ),
+        number(
+            "unroutable",
+            1,
+            PUNT_PPS_MAX,
+            200,
+            "Transit packets without a route.",
+        ),
+        number("other", 1, PUNT_PPS_MAX, 200, "All else."),
+    ],
+    later: &[],
+};
+
+static PORT: Table = Table {
+    title: "port",
+    doc: "A DPDK port and its kernel twin, the Linux interface of the same name.",
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Text("a Linux interface name: 1 to 15 bytes, no `/`, `:` or blank"),
+            preset: Preset::Required,
+            change: Change::Init,
+            doc: "Name of the port and of its kernel twin; unique, not `lo`.",
+            example: "\"front\"",
+        },
+        Key {
+            name: "device",
+            kind: Kind::Text(
+                "a PCI address as \"0000:3b:00.0\" or a DPDK device as \"net_tap0,iface=x\"",
+            ),
+            preset: Preset::Required,
+            change: Change::Init,
+            doc: "What DPDK opens, its arguments behind a comma; unique.",
+            example: "\"0000:3b:00.0\"",
+        },
+        Key {
+            name: "queues",
+            kind: Kind::Integer(1, 64),
+            preset: Preset::Otherwise("the number of workers"),
+            change: Change::Init,
+            doc: "Receive queues; each needs a worker, so at most as many as there are workers.",
+            example: "3",
+        },
+        ADDRESSES,
+        Key {
+            name: "mtu",
+            kind: MTU,
+            preset: Preset::Integer(1500),
+            change: Change::Init,
+            doc: "Largest IP packet, bytes; at least 1280 with IPv6.",
+            example: "",
+        },
+        Key {
+            name: "promiscuous",
+            kind: Kind::Flag,
+            preset: Preset::Flag(false),
+            change: Change::Init,
+            doc: "Receive frames to foreign MAC addresses too.",
+            example: "",
+        },
+        section("vlan", Kind::Tables(&VLAN), Preset::Otherwise("no VLAN")),
+    ],
+    later: &[],
+};
+
+static VLAN: Table = Table {
+    title: "port.vlan",
+    doc: "A tagged network on the port above; its kernel twin is called PORT.ID.",
+    keys: &[
+        Key {
+            name: "id",
+            kind: Kind::Integer(1, 4094),
+            preset: Preset::Required,
+            change: Change::Init,
+            doc: "The 802.1Q tag; unique on the port.",
+            example: "100",
+        },
+        Key {
+            name: "addresses",
+            example: "[\"198.51.100.2/24\"]",
+            ..ADDRESSES
+        },
+        Key {
+            name: "mtu",
+            kind: MTU,
+            preset: Preset::Otherwise("the port's"),
+            change: Change::Init,
+            doc: "Largest IP packet, bytes; at most the port's, at least 1280 with IPv6.",
+            example: "1500",
+        },
+    ],
+    later: &[],
+};
+
+static SERVICE: Table = Table {
+    title: "service",
+    doc: "A virtual service.",
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Text("1 to 64 printable characters"),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Name for people; unique.",
+            example: "\"web\"",
+        },
+        Key {
+            name: "listen",
+            kind: Kind::Text("\"tcp://ADDRESS:PORT\" or \"udp://ADDRESS:PORT\", IPv6 in brackets"),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Protocol, address and port that clients connect to; unique.",
+            example: "\"tcp://192.0.2.10:80\"",
+        },
+        Key {
+            name: "scheduler",
+            kind: Kind::OneOf(&["rr", "wrr", "lc", "wlc"]),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Who gets the next connection; ipvsadm's names.",
+            example: "\"wlc\"",
+        },
+        Key {
+            name: "forward",
+            kind: Kind::OneOf(&["nat", "dr"]),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "How packets reach the servers: address translation or direct routing.",
+            example: "\"nat\"",
+        },
+        Key {
+            name: "drain_s",
+            kind: Kind::Integer(0, DRAIN_S_MAX),
+            preset: Preset::Otherwise("the director's"),
+            change: Change::Live,
+            doc: "Seconds after which a removed server's remaining connections are cut; 0 = never.",
+            example: "60",
+        },
+        section(
+            "server",
+            Kind::Tables(&SERVER),
+            Preset::Otherwise("no server"),
+        ),
+    ],
+    later: &["persistence", "health"],
+};
+
+static SERVER: Table = Table {
+    title: "service.server",
+    doc: "A real server of the service above.",
+    keys: &[
+        Key {
+            name: "address",
+            kind: Kind::Text("\"ADDRESS:PORT\", or \"ADDRESS\" for the service's port"),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Where it listens; with direct routing the port has to be the service's.",
+            example: "\"10.0.0.11:8080\"",
+        },
+        Key {
+            name: "weight",
+            kind: Kind::Integer(0, Weight::MAX),
+            preset: Preset::Integer(1),
+            change: Change::Live,
+            doc: "Its share of new connections; 0 = none, those it has live on.",
+            example: "",
+        },
+        Key {
+            name: "forward",
+            kind: Kind::OneOf(&["nat", "dr"]),
+            preset: Preset::Otherwise("the service's"),
+            change: Change::Live,
+            doc: "How packets reach this one.",
+            example: "\"nat\"",
+        },
+    ],
+    later: &["health"],
+};
+
+const DEFAULTS: Preset = Preset::Otherwise("defaults");
+
+const ADDRESSES: Key = Key {
+    name: "addresses",
+    kind: Kind::Texts("\"ADDRESS/LENGTH\""),
+    preset: Preset::Otherwise("none"),
+    change: Change::Init,
+    doc: "Addresses of the kernel twin; none of them twice in the file.",
+    example: "[\"192.0.2.2/24\", \"2001:db8::2/64\"]",
+};
+
+const fn section(name: &'static str, kind: Kind, preset: Preset) -> Key {
+    Key {
+        name,
+        kind,
+        preset,
+        change: Change::Live,
+        doc: "",
+        example: "",
+    }
+}
+
+const fn number(name: &'static str, min: u32, max: u32, preset: u32, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind: Kind::Integer(min, max),
+        preset: Preset::Integer(preset),
+        change: Change::Live,
+        doc,
+        example: "",
+    }
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A configuration that has passed every check. [`crate::parse`] is the only way to make one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::addr::Prefix;
+use model::service::{ForwardMode, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
+use model::service::{Protocol, Weight};
+use model::snapshot::Tunables;
+
+use crate::cpu_list::CpuList;
+use crate::device::Device;
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// `[director]`.
+    pub director: Director,
+    /// `[api]`.
+    pub api: Api,
+    /// `[timeouts]`.
+    pub timeouts: Timeouts,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[[port]]`, in the order of the file: a port's place is its `model::ids::PortId`.
+    pub ports: Vec<Port>,
+    /// `[[service]]`, in the order of the file.
+    pub services: Vec<Service>,
+}
+
+impl Config {
+    /// The switches of the packet path that this file sets; the rest at the kernel's defaults.
+    #[must_use]
+    pub fn tunables(&self) -> Tunables {
+        Tunables {
+            icmp_errors_per_s: self.limits.icmp_errors_per_s,
+            ..Tunables::default()
+        }
+    }
+
+    /// Seconds that the remaining connections of a server removed from `service` may last;
+    /// `None` = until the last one ends.
+    #[must_use]
+    pub fn drain_s(&self, service: &ServiceKey) -> Option<u32> {
+        let own = self.services.iter().find(|known| known.key == *service);
+        let seconds = own
+            .and_then(|service| service.drain_s)
+            .unwrap_or(self.director.drain_s);
+        (seconds > 0).then_some(seconds)
+    }
+}
+
+/// `[director]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Director {
+    /// Name of this director: 1 to 63 letters, digits, `.`, `-`, `_`.
+    pub name: String,
+    /// One worker per CPU, in this order; 1 to `model::ids::WORKERS_MAX` of them.
+    pub workers: CpuList,
+    /// Where the control side runs; `None` leaves it to the scheduler of the kernel.
+    pub control_cpu: Option<CpuList>,
+    /// What a worker does when there is nothing to do.
+    pub idle: Idle,
+    /// Connections in the flow tables of all workers together.
+    pub flows_max: u32,
+    /// Packet buffers, MiB; `None` = as many as the ports need.
+    pub memory_mib: Option<u32>,
+    /// Whether packet buffers and flow tables lie on huge pages.
+    pub huge_pages: HugePages,
+    /// Seconds until the connections of a removed server are cut; 0 = never.
+    /// [`Config::drain_s`] knows the overrides.
+    pub drain_s: u32,
+}
+
+/// What a worker does when there is nothing to do (DESIGN decision 12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// Polls on: least latency, a whole CPU.
+    Poll,
+    /// Sleeps after a run of empty polls.
+    Adaptive,
+}
+
+impl Idle {
+    /// The name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Adaptive => "adaptive",
+        }
+    }
+}
+
+/// Whether memory lies on huge pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HugePages {
+    /// If there are enough of them.
+    Auto,
+    /// Not even if there are.
+    Never,
+    /// Or do not start.
+    Require,
+}
+
+impl HugePages {
+    /// The name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Never => "never",
+            Self::Require => "require",
+        }
+    }
+}
+
+/// `[api]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// The unix socket of `penstock show` and its like; an absolute path.
+    pub socket: PathBuf,
+}
+
+/// `[timeouts]`: how long an idle connection is kept, seconds (`ipvsadm --set`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP ESTABLISHED.
+    pub tcp_s: u32,
+    /// TCP FIN_WAIT.
+    pub tcp_fin_s: u32,
+    /// UDP.
+    pub udp_s: u32,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
+    pub icmp_errors_per_s: u32,
+    /// What a worker hands to the kernel twin at most.
+    pub punt_pps: PuntPps,
+}
+
+/// Packets per second that one worker hands to the kernel twin at most, by class; at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PuntPps {
+    /// ARP and neighbour discovery.
+    pub arp_nd: u32,
+    /// TCP and UDP to addresses of the director.
+    pub local: u32,
+    /// ICMP and ICMPv6 to addresses of the director.
+    pub icmp: u32,
+    /// Multicast and broadcast.
+    pub multicast: u32,
+    /// Transit packets without a route.
+    pub unroutable: u32,
+    /// All else.
+    pub other: u32,
+}
+
+/// `[[port]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Name of the port and of its kernel twin: a Linux interface name.
+    pub name: String,
+    /// What DPDK opens.
+    pub device: Device,
+    /// Receive queues, 1 to the number of workers.
+    pub queues: u16,
+    /// Addresses of the kernel twin.
+    pub addresses: Vec<Prefix>,
+    /// Largest IP packet, bytes.
+    pub mtu: u32,
+    /// Whether frames to foreign MAC addresses are received.
+    pub promiscuous: bool,
+    /// Tagged networks on the port.
+    pub vlans: Vec<Vlan>,
+}
+
+/// `[[port.vlan]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vlan {
+    /// The 802.1Q tag, 1 to 4094.
+    pub id: u16,
+    /// Addresses of the VLAN's kernel twin.
+    pub addresses: Vec<Prefix>,
+    /// Largest IP packet, bytes; at most the port's.
+    pub mtu: u32,
+}
+
+impl Port {
+    /// Name of the kernel twin of one of its VLANs: `PORT.ID`.
+    #[must_use]
+    pub fn vlan_name(&self, vlan: &Vlan) -> String {
+        vlan_name(&self.name, vlan.id)
+    }
+}
+
+pub(crate) fn vlan_name(port: &str, id: u16) -> String {
+    format!("{port}.{id}")
+}
+
+/// `[[service]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Name for people, unique.
+    pub name: Arc<str>,
+    /// Protocol, VIP and vport.
+    pub key: ServiceKey,
+    /// The scheduler.
+    pub scheduler: SchedulerKind,
+    /// How packets reach servers that do not say otherwise.
+    pub forward: ForwardMode,
+    /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
+    pub drain_s: Option<u32>,
+    /// Its servers, in the order of the file.
+    pub servers: Vec<Server>,
+}
+
+impl Service {
+    /// What an operation says of it.
+    #[must_use]
+    pub fn spec(&self) -> ServiceSpec {
+        ServiceSpec {
+            name: Arc::clone(&self.name),
+            scheduler: self.scheduler,
+        }
+    }
+
+    /// Its transport.
+    #[must_use]
+    pub const fn protocol(&self) -> Protocol {
+        self.key.protocol
+    }
+}
+
+/// `[[service.server]]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server {
+    /// RIP and rport.
+    pub key: RealKey,
+    /// Its share of new connections.
+    pub weight: Weight,
+    /// How packets reach it.
+    pub forward: ForwardMode,
+}
+
+impl Server {
+    /// What an operation says of it.
+    #[must_use]
+    pub const fn spec(&self) -> RealSpec {
+        RealSpec {
+            mode: self.forward,
+            weight: self.weight,
+        }
+    }
+}
