@@ -171,12 +171,12 @@ impl<M: FlowMemory> FlowTable<M> {
         hash: Hash,
         real: impl Fn(RealId) -> Option<(Addr, u16)>,
     ) -> Option<(FlowId, Direction)> {
-        let buckets = self.memory.buckets().len();
-        let home = index::home(hash, buckets);
-        let found = self.find_in(home, key, hash, &real).or_else(|| {
-            let other = index::other(home, hash.signature(), buckets);
-            self.find_in(other, key, hash, &real)
-        })?;
+        let buckets = self.memory.buckets();
+        let home = index::home(hash, buckets.len());
+        let found = match self.find_in(home, key, hash, &real) {
+            Some(found) => found,
+            None => self.find_elsewhere(home, key, hash, &real)?,
+        };
         Some((found.flow(), found.direction()))
     }
 
@@ -187,11 +187,11 @@ impl<M: FlowMemory> FlowTable<M> {
     pub fn candidate(&self, hash: Hash) -> Option<FlowId> {
         let buckets = self.memory.buckets();
         let bucket = buckets.get(index::home(hash, buckets.len()) as usize)?;
-        let lanes = bucket.lanes(hash.signature());
-        (lanes != 0).then(|| bucket.reference(lanes.trailing_zeros()).flow())
+        let lane = bucket.lanes(hash.signature()).next()?;
+        Some(bucket.reference(lane).flow())
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_in(
         &self,
         bucket: u32,
@@ -200,20 +200,31 @@ impl<M: FlowMemory> FlowTable<M> {
         real: &impl Fn(RealId) -> Option<(Addr, u16)>,
     ) -> Option<Reference> {
         let bucket = self.memory.buckets().get(bucket as usize)?;
-        let mut lanes = bucket.lanes(hash.signature());
-        while lanes != 0 {
-            let reference = bucket.reference(lanes.trailing_zeros());
-            let entry = self.memory.hot().get(reference.flow().index())?;
-            let is_it = match reference.direction() {
-                Direction::Inbound => entry.is_inbound(key),
-                Direction::Outbound => entry.is_outbound(key, real),
-            };
-            if is_it {
-                return Some(reference);
-            }
-            lanes &= lanes - 1;
-        }
-        None
+        bucket
+            .lanes(hash.signature())
+            .map(|lane| bucket.reference(lane))
+            .find(|reference| {
+                self.memory
+                    .hot()
+                    .get(reference.flow().index())
+                    .is_some_and(|entry| match reference.direction() {
+                        Direction::Inbound => entry.is_inbound(key),
+                        Direction::Outbound => entry.is_outbound(key, real),
+                    })
+            })
+    }
+
+    /// The search in the other bucket: unknown keys, and the few that found their home full.
+    #[inline(never)]
+    fn find_elsewhere(
+        &self,
+        home: u32,
+        key: &FlowKey,
+        hash: Hash,
+        real: &impl Fn(RealId) -> Option<(Addr, u16)>,
+    ) -> Option<Reference> {
+        let other = index::other(home, hash.signature(), self.memory.buckets().len());
+        self.find_in(other, key, hash, real)
     }
 
     /// Inserts a connection whose inbound key has the hash `hash`, all of it or nothing.

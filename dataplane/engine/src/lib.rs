@@ -1,2 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-//! (module to be written)
+//! The pure packet engine: packets, a snapshot and a time in; packets with verdicts out.
+//!
+//! ```text
+//!   steer ─► parse ─► find flow ──────────────────────────► follow ─► rewrite ─► next hop ─► Send
+//!                        └► owner? ─► service? ─► scheduler ─► insert ┘              └► hold
+//!                             │          └► route, or Punt to Linux
+//!                             └► Redirect
+//! ```
+//!
+//! One [`Engine`] per worker; it shares nothing that is written per packet. Memory, time, keys and
+//! randomness are handed in, so every rule is tested without DPDK, root or a clock. The tour starts
+//! at [`path`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod affinity;
+mod connection;
+pub mod counters;
+mod egress;
+mod engine;
+pub mod flow_table;
+pub mod forward;
+pub mod path;
+pub mod sched;
+pub mod stats;
+pub mod tcp_state;
+pub mod timer_wheel;
+pub mod verdict;
+pub mod waiting;
+
+pub use engine::{ConnectionView, Context, Engine, EngineConfig};

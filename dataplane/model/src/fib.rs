@@ -135,10 +135,10 @@ impl Fib {
         self.next_hops.get(id.0 as usize)
     }
 
-    /// The MAC of a neighbour, if it is known.
+    /// The index of a neighbour, if its MAC is known.
     #[must_use]
-    pub fn neighbour(&self, iface: IfaceId, addr: Addr) -> Option<&NextHop> {
-        self.next_hop(*self.neighbours.get(&(iface, addr))?)
+    pub fn neighbour_id(&self, iface: IfaceId, addr: Addr) -> Option<NextHopId> {
+        self.neighbours.get(&(iface, addr)).copied()
     }
 
     /// Every known neighbour.

@@ -556,13 +556,17 @@ impl Ledger {
         let ServiceSet {
             services,
             reals,
+            by_key,
             by_real,
-            ..
+            addresses,
         } = &mut self.set;
         by_real.clear();
+        addresses.clear();
+        addresses.extend(by_key.keys().map(|key| key.virtual_ip));
         for real in reals.iter().flatten() {
+            addresses.insert(real.key.real_ip);
             if let Some(Some(service)) = services.get(real.service.index()) {
-                *by_real.entry((service.key.protocol, real.key)).or_insert(0) += 1;
+                by_real.insert((service.key.protocol, real.key));
             }
         }
     }

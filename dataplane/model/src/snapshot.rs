@@ -4,11 +4,11 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::addr::{Addr, Mac, Prefix};
 use crate::fib::{Fib, Hasher};
-use crate::ids::{IfaceId, PortId, RealId, ServiceId, WorkerId};
+use crate::ids::{IfaceId, PortId, RealId, ServiceId};
 use crate::service::{Protocol, RealKey, RealServer, ServiceKey, VirtualService};
 
 /// States of LVS's TCP machine, the number of timeouts it has.
@@ -126,13 +126,6 @@ pub enum Spread {
         /// Workers that share the flows, at least 1.
         workers: u16,
     },
-    /// The ports' own RSS: Toeplitz over the client-side 4-tuple, then the indirection table.
-    Rss {
-        /// The Toeplitz key of every port.
-        key: [u8; 40],
-        /// The indirection table, a power of two long; not empty.
-        table: Vec<WorkerId>,
-    },
 }
 
 /// Services and servers, in their slots and by their keys.
@@ -141,7 +134,8 @@ pub struct ServiceSet {
     pub(crate) services: Vec<Option<Arc<VirtualService>>>,
     pub(crate) reals: Vec<Option<RealServer>>,
     pub(crate) by_key: HashMap<ServiceKey, ServiceId, Hasher>,
-    pub(crate) by_real: HashMap<(Protocol, RealKey), u32, Hasher>,
+    pub(crate) by_real: HashSet<(Protocol, RealKey), Hasher>,
+    pub(crate) addresses: HashSet<Addr, Hasher>,
 }
 
 impl ServiceSet {
@@ -150,7 +144,8 @@ impl ServiceSet {
             services: Vec::new(),
             reals: Vec::new(),
             by_key: HashMap::with_hasher(hasher.clone()),
-            by_real: HashMap::with_hasher(hasher),
+            by_real: HashSet::with_hasher(hasher.clone()),
+            addresses: HashSet::with_hasher(hasher),
         }
     }
 
@@ -180,7 +175,7 @@ impl ServiceSet {
     #[must_use]
     #[inline]
     pub fn is_real(&self, protocol: Protocol, real: RealKey) -> bool {
-        self.by_real.contains_key(&(protocol, real))
+        self.by_real.contains(&(protocol, real))
     }
 
     /// Slots there are, used or not: what per-worker tables are sized by.
@@ -199,10 +194,10 @@ impl ServiceSet {
         self.reals.iter().flatten()
     }
 
-    /// Whether an address is the VIP of a live service.
+    /// Whether an address is a VIP or a RIP: what a fragment, which has no ports, is known by.
     #[must_use]
-    pub fn is_virtual_ip(&self, addr: Addr) -> bool {
-        self.by_key.keys().any(|key| key.virtual_ip == addr)
+    pub fn is_service_address(&self, addr: Addr) -> bool {
+        self.addresses.contains(&addr)
     }
 }
 

@@ -28,14 +28,27 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// One bit per lane that holds `signature`.
+    /// The lanes that hold `signature`.
+    ///
+    /// The sums are written in halves because LLVM then sees one mask: two comparisons, two packs
+    /// and a `pmovmskb` on any x86-64. The obvious loop took three times the instructions.
     #[inline]
-    pub(super) fn lanes(&self, signature: u32) -> u32 {
-        let mut lanes = 0;
-        for (lane, held) in self.signatures.iter().enumerate() {
-            lanes |= u32::from(*held == signature) << lane;
-        }
-        lanes
+    pub(super) fn lanes(&self, signature: u32) -> Lanes {
+        let (low_half, high_half) = self.signatures.split_at(LANES / 2);
+        let bit = |half: &[u32], lane: usize, of_half: u32| {
+            if half.get(lane) == Some(&signature) {
+                of_half << lane
+            } else {
+                0
+            }
+        };
+        let [first, second, third, fourth]: [u32; LANES / 2] =
+            core::array::from_fn(|lane| bit(low_half, lane, 1) + bit(high_half, lane, 16));
+        let low = u64::from(first) | u64::from(second) << 32;
+        let high = u64::from(third) | u64::from(fourth) << 32;
+        let both = low | high;
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+        Lanes(both as u32 | (both >> 32) as u32)
     }
 
     #[inline]
@@ -49,8 +62,22 @@ impl Bucket {
     }
 
     fn free_lane(&self) -> Option<u32> {
-        let free = self.lanes(0);
-        (free != 0).then(|| free.trailing_zeros())
+        self.lanes(0).next()
+    }
+}
+
+/// Lanes of a bucket, lowest first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lanes(u32);
+
+impl Iterator for Lanes {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let lane = (self.0 != 0).then(|| self.0.trailing_zeros());
+        self.0 &= self.0.wrapping_sub(1);
+        lane
     }
 }
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which worker owns a packet (DESIGN decision 7).
+//!
+//! A pure function of the packet and the snapshot, so that every thread comes to the same answer.
+//! It is computed on the client side of the flow: a packet to a service carries the client as its
+//! source, a packet from a real server carries it as its destination. The client's address and port
+//! are all that both directions share without looking the flow up, so they alone are hashed; two
+//! services that share a server need no special case then.
+
+use model::addr::Addr;
+use model::ids::WorkerId;
+use model::service::{Protocol, RealKey, ServiceKey};
+use model::snapshot::{ServiceSet, Snapshot, Spread};
+
+use crate::flow_table::FlowKey;
+
+/// The owner of a packet that is, or may become, part of a connection; `None` if any worker may
+/// handle it.
+#[must_use]
+pub fn owner(key: &FlowKey, snapshot: &Snapshot) -> Option<WorkerId> {
+    match &*snapshot.spread {
+        Spread::Single => None,
+        Spread::ClientHash {
+            key: hash_key,
+            workers,
+        } => {
+            let (client_ip, cport) = client_side(key, &snapshot.services)?;
+            Some(place(
+                hash(*hash_key, key.protocol, client_ip, cport),
+                *workers,
+            ))
+        }
+    }
+}
+
+/// The client's address and port, if one end of the packet is a service or a real server.
+fn client_side(key: &FlowKey, services: &ServiceSet) -> Option<(Addr, u16)> {
+    let protocol = Protocol::from_number(key.protocol)?;
+    let service = ServiceKey {
+        protocol,
+        virtual_ip: key.destination,
+        vport: key.destination_port,
+    };
+    if services.find(&service).is_some() {
+        return Some((key.source, key.source_port));
+    }
+    let real = RealKey {
+        real_ip: key.source,
+        rport: key.source_port,
+    };
+    services
+        .is_real(protocol, real)
+        .then_some((key.destination, key.destination_port))
+}
+
+/// A keyed hash of the client; two rounds of a folded 64 × 64 bit product.
+fn hash(key: [u64; 2], protocol: u8, client_ip: Addr, cport: u16) -> u64 {
+    let address = u128::from_be_bytes(*client_ip.octets());
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves of the address"
+    )]
+    let (high, low) = ((address >> 64) as u64, address as u64);
+    let ports = u64::from(cport) << 8 | u64::from(protocol);
+    let [first, second] = key;
+    let round = fold(low ^ first, high ^ second ^ ports.rotate_left(17));
+    fold(round ^ ports, first.rotate_left(32) | 1)
+}
+
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves of the product"
+    )]
+    let (high, low) = ((product >> 64) as u64, product as u64);
+    high ^ low
+}
+
+/// Maps a hash evenly onto `workers` (multiply-shift, no division).
+fn place(hash: u64, workers: u16) -> WorkerId {
+    let place = (u128::from(hash) * u128::from(workers)) >> 64;
+    WorkerId(u16::try_from(place).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A connection's life: found, opened, reopened, accounted for.
+
+use model::addr::Addr;
+use model::fib::{Hop, NextHopId};
+use model::ids::RealId;
+use model::service::{ForwardMode, Protocol, RealServer, ServiceKey, VirtualService};
+use model::snapshot::{ServiceSet, Snapshot, TCP_ESTABLISHED, Timeouts};
+use wire::buffer::{PacketBuf, PacketPool};
+use wire::ipv4::IpProtocol;
+use wire::packet::Parsed;
+
+use crate::engine::{Context, Engine};
+use crate::flow_table::{
+    Direction, FlowFlags, FlowId, FlowKey, FlowMemory, HotEntry, NO_HOP, NewFlow,
+};
+use crate::sched::{self, SchedState};
+use crate::tcp_state::{TcpState, flags};
+
+/// What following a packet needs of its connection, copied out of the entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flow {
+    pub(crate) client_ip: Addr,
+    pub(crate) virtual_ip: Addr,
+    pub(crate) vport: u16,
+    pub(crate) mode: ForwardMode,
+}
+
+impl FlowKey {
+    /// The key of a whole IP packet.
+    #[must_use]
+    #[inline]
+    pub const fn of(parsed: &Parsed) -> Self {
+        Self {
+            protocol: parsed.protocol.0,
+            source: Addr::from_octets(parsed.source),
+            source_port: parsed.source_port,
+            destination: Addr::from_octets(parsed.destination),
+            destination_port: parsed.destination_port,
+        }
+    }
+}
+
+/// The way from a server's slot to its address, for the flow table.
+fn endpoint(services: &ServiceSet) -> impl Fn(RealId) -> Option<(Addr, u16)> {
+    |id| {
+        services
+            .real(id)
+            .map(|real| (real.key.real_ip, real.key.rport))
+    }
+}
+
+impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
+    /// The connection of a packet.
+    #[inline]
+    pub(crate) fn find(&self, key: &FlowKey, services: &ServiceSet) -> Option<(FlowId, Direction)> {
+        self.flows
+            .find(key, self.flows.hash(key), endpoint(services))
+    }
+
+    /// The service a packet is for.
+    pub(crate) fn find_service<'a>(
+        key: &FlowKey,
+        services: &'a ServiceSet,
+    ) -> Option<&'a VirtualService> {
+        services.find(&ServiceKey {
+            protocol: Protocol::from_number(key.protocol)?,
+            virtual_ip: key.destination,
+            vport: key.destination_port,
+        })
+    }
+
+    /// The real server for a new connection.
+    pub(crate) fn schedule<P>(
+        &mut self,
+        service: &VirtualService,
+        cx: &Context<'_, P>,
+    ) -> Option<RealId>
+    where
+        P: PacketPool<Buf = B>,
+    {
+        self.fold_others(service.id, &service.reals, cx.now);
+        if self.sched.len() <= service.id.index() {
+            self.sched
+                .resize(service.id.index() + 1, SchedState::default());
+        }
+        let mut state = self
+            .sched
+            .get(service.id.index())
+            .copied()
+            .unwrap_or_default();
+        state.sync(service);
+        let load = |real| self.load(real);
+        let real = sched::pick(service, &cx.snapshot.services, &mut state, load);
+        if let Some(place) = self.sched.get_mut(service.id.index()) {
+            *place = state;
+        }
+        real
+    }
+
+    /// Opens a connection; `None` if the table is full. It counts as inactive until its first
+    /// packet has been accounted for (`ip_vs_bind_dest`).
+    pub(crate) fn open<P>(
+        &mut self,
+        key: &FlowKey,
+        real: RealId,
+        parsed: &Parsed,
+        cx: &Context<'_, P>,
+    ) -> Option<FlowId>
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let services = &cx.snapshot.services;
+        let server = services.real(real)?;
+        let mode = server.spec.mode;
+        let flags = FlowFlags::of_mode(mode).with(FlowFlags::INACTIVE);
+        let (flags, outbound) = match mode {
+            ForwardMode::Nat => (flags, Some(outbound_key(key, server))),
+            ForwardMode::Dr => (flags.with(FlowFlags::NO_OUTPUT), None),
+        };
+        let state = first_state(parsed, mode);
+        let new = NewFlow {
+            inbound: *key,
+            outbound,
+            real,
+            service: server.service,
+            flags,
+            state: TcpState::None as u8,
+            timeout_ms: timeout_ms(parsed.protocol, state, &cx.snapshot.timeouts),
+            now_ms: cx.now_ms(),
+        };
+        let hash = self.flows.hash(key);
+        let id = self.flows.insert(&new, hash, endpoint(services)).ok()?;
+        self.wheel.schedule(&mut self.flows, id, cx.now_ms());
+        if let Some(counters) = self.board.real(real) {
+            counters.connections.add(1);
+            counters.count(false, true);
+        }
+        self.board.worker.connections.add(1);
+        self.board.worker.flows.set(self.flows.len() as u64);
+        Some(id)
+    }
+
+    /// Whether a SYN finds a connection that is over, and starts a new one in its place
+    /// (`is_new_conn_expected`, sysctl `conn_reuse_mode`). The old one is forgotten then.
+    pub(crate) fn reopens<P>(
+        &mut self,
+        (id, direction): (FlowId, Direction),
+        parsed: &Parsed,
+        cx: &Context<'_, P>,
+    ) -> bool
+    where
+        P: PacketPool<Buf = B>,
+    {
+        if parsed.tcp_flags & flags::SYN == 0 || direction == Direction::Outbound {
+            return false;
+        }
+        let mode = cx.snapshot.tunables.conn_reuse_mode;
+        let Some(hot) = self.flows.hot(id).filter(|_| mode != 0) else {
+            return false;
+        };
+        let over = match TcpState::from_number(hot.state) {
+            TcpState::TimeWait | TcpState::Close => true,
+            TcpState::FinWait => mode & 2 != 0 && hot.flags().contains(FlowFlags::NO_OUTPUT),
+            TcpState::None
+            | TcpState::Established
+            | TcpState::SynSent
+            | TcpState::SynRecv
+            | TcpState::CloseWait
+            | TcpState::LastAck
+            | TcpState::Listen
+            | TcpState::SynAck => false,
+        };
+        if over {
+            self.forget(id);
+        }
+        over
+    }
+
+    /// What a packet's connection says of its way.
+    #[inline]
+    pub(crate) fn flow_and_real<'a>(
+        &self,
+        id: FlowId,
+        snapshot: &'a Snapshot,
+    ) -> Option<(Flow, &'a RealServer)> {
+        let hot = self.flows.hot(id)?;
+        let real = snapshot.services.real(hot.real())?;
+        let flow = Flow {
+            client_ip: hot.client_ip(),
+            virtual_ip: hot.virtual_ip(),
+            vport: hot.vport(),
+            mode: hot.mode(),
+        };
+        Some((flow, real))
+    }
+
+    /// Counts a packet, advances the connection's state and stamps it.
+    pub(crate) fn account<P>(
+        &mut self,
+        id: FlowId,
+        direction: Direction,
+        parsed: &Parsed,
+        cx: &Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let now_ms = cx.now_ms();
+        let Some(hot) = self.flows.hot_mut(id) else {
+            return;
+        };
+        hot.stamp(now_ms);
+        let real = self.board.real(hot.real());
+        if let Some(counters) = real {
+            let bytes = u64::from(parsed.ip_len);
+            match direction {
+                Direction::Inbound => {
+                    hot.packets = hot.packets.wrapping_add(1);
+                    counters.packets_in.add(1);
+                    counters.bytes_in.add(bytes);
+                }
+                Direction::Outbound => {
+                    counters.packets_out.add(1);
+                    counters.bytes_out.add(bytes);
+                }
+            }
+        }
+        let old = TcpState::from_number(hot.state);
+        let mut state = old;
+        if parsed.protocol == IpProtocol::TCP {
+            let one_way = hot.flags().contains(FlowFlags::NO_OUTPUT);
+            state = old.advance(parsed.tcp_flags, direction, one_way);
+            if state != old {
+                hot.state = state as u8;
+                let was_inactive = hot.flags().contains(FlowFlags::INACTIVE);
+                if was_inactive == state.is_active() {
+                    set_active(hot, state.is_active());
+                    if let Some(counters) = real {
+                        counters.count(!was_inactive, false);
+                        counters.count(was_inactive, true);
+                    }
+                }
+            }
+        }
+        let timeout_ms = timeout_ms(parsed.protocol, state, &cx.snapshot.timeouts);
+        let before_ms = core::mem::replace(&mut hot.timeout_ms, timeout_ms);
+        if timeout_ms < before_ms {
+            self.wheel.rearm(&mut self.flows, id, now_ms);
+        }
+    }
+
+    /// Where a packet of a flow goes next; the flow remembers it until routes or neighbours change.
+    pub(crate) fn hop<P>(
+        &mut self,
+        id: FlowId,
+        direction: Direction,
+        destination: Addr,
+        cx: &Context<'_, P>,
+    ) -> Hop
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let fib = &cx.snapshot.fib;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the stamp is the low 16 bits"
+        )]
+        let stamp = fib.generation as u16;
+        let Some(hot) = self.flows.hot_mut(id) else {
+            return Hop::None;
+        };
+        if hot.hop_stamp != stamp {
+            hot.hop_stamp = stamp;
+            hot.inbound_hop = NO_HOP;
+            hot.outbound_hop = NO_HOP;
+        }
+        let place = match direction {
+            Direction::Inbound => &mut hot.inbound_hop,
+            Direction::Outbound => &mut hot.outbound_hop,
+        };
+        if *place != NO_HOP {
+            return Hop::Ready(NextHopId(u32::from(*place)));
+        }
+        let hop = fib.hop(destination);
+        if let Hop::Ready(NextHopId(number)) = hop {
+            *place = u16::try_from(number).unwrap_or(NO_HOP);
+        }
+        hop
+    }
+}
+
+fn set_active(hot: &mut HotEntry, active: bool) {
+    let flags = hot.flags();
+    hot.set_flags(if active {
+        flags.without(FlowFlags::INACTIVE)
+    } else {
+        flags.with(FlowFlags::INACTIVE)
+    });
+}
+
+fn outbound_key(inbound: &FlowKey, server: &RealServer) -> FlowKey {
+    FlowKey {
+        protocol: inbound.protocol,
+        source: server.key.real_ip,
+        source_port: server.key.rport,
+        destination: inbound.source,
+        destination_port: inbound.source_port,
+    }
+}
+
+/// The state that a connection's first packet brings it to.
+fn first_state(parsed: &Parsed, mode: ForwardMode) -> TcpState {
+    if parsed.protocol == IpProtocol::TCP {
+        TcpState::None.advance(
+            parsed.tcp_flags,
+            Direction::Inbound,
+            mode == ForwardMode::Dr,
+        )
+    } else {
+        TcpState::None
+    }
+}
+
+fn timeout_ms(protocol: IpProtocol, state: TcpState, timeouts: &Timeouts) -> u32 {
+    if protocol == IpProtocol::UDP {
+        return timeouts.udp_ms;
+    }
+    let [_, established, ..] = timeouts.tcp_ms;
+    const { assert!(TCP_ESTABLISHED == 1, "the pattern above") };
+    timeouts
+        .tcp_ms
+        .get(state as usize)
+        .copied()
+        .unwrap_or(established)
+}

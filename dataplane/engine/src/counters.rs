@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Counters: written by one worker, read by anybody, at any time.
+//!
+//! A [`Board`] belongs to one worker. Control sums the boards; nothing is ever reset, who wants a
+//! difference remembers the last value ([`crate::stats`]).
+
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use model::ids::RealId;
+
+use crate::verdict::{DROP_REASONS, DropReason};
+
+/// A count that only its worker changes.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; a plain load and store, because there is one writer.
+    #[inline]
+    pub fn add(&self, count: u64) {
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(count),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Sets a gauge.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    #[must_use]
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! worker_counters {
+    ($($(#[doc = $doc:literal])+ $field:ident,)+) => {
+        /// What a worker did.
+        #[derive(Debug, Default)]
+        #[repr(align(64))]
+        pub struct WorkerCounters {
+            $($(#[doc = $doc])+ pub $field: Counter,)+
+        }
+
+        impl WorkerCounters {
+            /// Every counter with its name and the sentence that explains it.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64, &'static str)> {
+                [$((stringify!($field), self.$field.get(), concat!($($doc,)+)),)+].into_iter()
+            }
+        }
+    };
+}
+
+worker_counters! {
+    /// Packets received from the worker's queues.
+    rx,
+    /// Bytes received from the worker's queues.
+    rx_bytes,
+    /// Packets from Linux, to be sent.
+    injected,
+    /// Packets handed over by other workers.
+    redirected_in,
+    /// Packets made here: ICMP errors and fragments.
+    generated,
+    /// Packets sent.
+    tx,
+    /// Bytes sent.
+    tx_bytes,
+    /// Packets dropped, over all reasons.
+    dropped,
+    /// Packets handed to Linux.
+    punted,
+    /// Packets handed to the worker that owns them.
+    redirected_out,
+    /// Packets waiting here now: for a neighbour's MAC.
+    held,
+    /// Packets taken in for good: consumed without leaving a packet behind.
+    absorbed,
+    /// Connections opened.
+    connections,
+    /// Connections in the table now.
+    flows,
+    /// Connections that ended, by timeout or by reuse.
+    flows_expired,
+    /// Rounds of the poll loop.
+    polls,
+    /// Rounds that found nothing to do.
+    polls_idle,
+    /// Times the worker slept.
+    sleeps,
+    /// ICMP errors not sent because of their rate limit.
+    icmp_errors_suppressed,
+}
+
+/// What a real server got and sent through one worker.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct RealCounters {
+    /// Connections opened.
+    pub connections: Counter,
+    /// Packets towards the server.
+    pub packets_in: Counter,
+    /// Packets from the server.
+    pub packets_out: Counter,
+    /// Bytes towards the server, IP header included.
+    pub bytes_in: Counter,
+    /// Bytes from the server, IP header included.
+    pub bytes_out: Counter,
+    active: AtomicU32,
+    inactive: AtomicU32,
+}
+
+/// Connections of a real server, as the least-connection schedulers count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// ESTABLISHED, SYN_SENT, SYN_RECV, SYNACK.
+    pub active: u32,
+    /// All others; every UDP flow.
+    pub inactive: u32,
+}
+
+impl Load {
+    /// What lc and wlc compare (`ip_vs_dest_conn_overhead`): an active connection weighs 256
+    /// inactive ones.
+    #[must_use]
+    #[inline]
+    pub const fn overhead(self) -> u64 {
+        ((self.active as u64) << 8) + self.inactive as u64
+    }
+
+    /// The sum of two workers' connections.
+    #[must_use]
+    #[inline]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            active: self.active.wrapping_add(other.active),
+            inactive: self.inactive.wrapping_add(other.inactive),
+        }
+    }
+
+    /// All connections.
+    #[must_use]
+    #[inline]
+    pub const fn flows(self) -> u32 {
+        self.active.wrapping_add(self.inactive)
+    }
+}
+
+impl RealCounters {
+    /// The connections this worker has there.
+    #[must_use]
+    #[inline]
+    pub fn load(&self) -> Load {
+        Load {
+            active: self.active.load(Ordering::Relaxed),
+            inactive: self.inactive.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts a connection in or out.
+    #[inline]
+    pub(crate) fn count(&self, active: bool, entering: bool) {
+        let place = if active { &self.active } else { &self.inactive };
+        let value = place.load(Ordering::Relaxed);
+        let value = if entering {
+            value.wrapping_add(1)
+        } else {
+            value.wrapping_sub(1)
+        };
+        place.store(value, Ordering::Relaxed);
+    }
+}
+
+/// All counters of one worker.
+#[derive(Debug)]
+pub struct Board {
+    /// The worker's own.
+    pub worker: WorkerCounters,
+    drops: [Counter; DROP_REASONS],
+    reals: Box<[RealCounters]>,
+}
+
+impl Board {
+    /// A board for servers in slots below `reals_max`.
+    #[must_use]
+    pub fn new(reals_max: usize) -> Self {
+        Self {
+            worker: WorkerCounters::default(),
+            drops: core::array::from_fn(|_| Counter::default()),
+            reals: (0..reals_max).map(|_| RealCounters::default()).collect(),
+        }
+    }
+
+    /// Counts a dropped packet.
+    #[inline]
+    pub fn count_drop(&self, reason: DropReason) {
+        self.worker.dropped.add(1);
+        if let Some(counter) = self.drops.get(reason as usize) {
+            counter.add(1);
+        }
+    }
+
+    /// Packets dropped for that reason.
+    #[must_use]
+    pub fn dropped(&self, reason: DropReason) -> u64 {
+        self.drops.get(reason as usize).map_or(0, Counter::get)
+    }
+
+    /// The counters of a server's slot.
+    #[must_use]
+    #[inline]
+    pub fn real(&self, id: RealId) -> Option<&RealCounters> {
+        self.reals.get(id.index())
+    }
+
+    /// Both sides of this worker's packet identity (DESIGN decision 17); equal whenever it is
+    /// between two bursts.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        let w = &self.worker;
+        let came = [&w.rx, &w.injected, &w.redirected_in, &w.generated];
+        let went = [
+            &w.tx,
+            &w.dropped,
+            &w.punted,
+            &w.redirected_out,
+            &w.held,
+            &w.absorbed,
+        ];
+        (
+            came.iter().map(|c| c.get()).sum(),
+            went.iter().map(|c| c.get()).sum(),
+        )
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The end of a packet's way: out of a port, to Linux, into a line, or nowhere.
+
+use model::addr::Addr;
+use model::fib::{Hop, NextHopId};
+use model::ids::IfaceId;
+use model::snapshot::{Interface, Snapshot};
+use wire::buffer::{PacketBuf, PacketPool};
+use wire::ethernet::EtherType;
+use wire::ipv4::Ipv4;
+use wire::packet::{Kind, Parsed, parse};
+
+use crate::engine::{Context, Engine};
+use crate::flow_table::FlowMemory;
+use crate::forward::icmp_error::{self, Trouble};
+use crate::forward::{fragment, link};
+use crate::verdict::{DropReason, PuntClass, Verdict};
+use crate::waiting::{Held, QueueFull, Resolve};
+
+impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
+    /// Drops a packet and counts why.
+    pub(crate) fn discard<P>(&self, packet: B, reason: DropReason, cx: &mut Context<'_, P>)
+    where
+        P: PacketPool<Buf = B>,
+    {
+        self.board.count_drop(reason);
+        cx.out.push(packet, Verdict::Drop(reason));
+    }
+
+    /// Hands a packet to Linux, without its VLAN tag: the twin belongs to the VLAN.
+    pub(crate) fn punt<P>(
+        &self,
+        mut packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        class: PuntClass,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        match link::untag(&mut packet, parsed.l3_offset, ether_type(parsed.kind)) {
+            Ok(()) => cx.out.push(
+                packet,
+                Verdict::Punt {
+                    iface: ingress.id,
+                    class,
+                },
+            ),
+            Err(_) => self.discard(packet, DropReason::RxMalformedL2, cx),
+        }
+    }
+
+    /// Sends a packet to its next hop, cut to pieces if the link wants it so.
+    pub(crate) fn transmit<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        hop: Hop,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        // Ethernet padding is not part of the packet, and the next link pads for itself.
+        packet.truncate(usize::try_from(parsed.frame_len()).unwrap_or(usize::MAX));
+        let mtu = egress(hop, cx.snapshot).map_or(u32::MAX, |iface| iface.mtu);
+        if parsed.ip_len > mtu && parsed.kind == Kind::Ipv4 {
+            return self.transmit_pieces(packet, parsed, mtu, hop, cx);
+        }
+        self.send(packet, parsed.l3_offset, hop, cx);
+    }
+
+    fn transmit_pieces<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        mtu: u32,
+        hop: Hop,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let Context {
+            snapshot,
+            now,
+            pool,
+            out,
+        } = cx;
+        let whole = fragment::split(&packet, parsed.l3_offset, mtu, *pool, |piece| {
+            self.board.worker.generated.add(1);
+            self.send_raw(piece, 0, hop, (snapshot, *now), out);
+        });
+        if whole {
+            // What left are new packets; this one ends here.
+            self.board.worker.absorbed.add(1);
+        } else {
+            self.discard(packet, DropReason::PoolEmpty, cx);
+        }
+    }
+
+    /// Sends a packet whose network header starts at `l3_offset`.
+    fn send<P>(&mut self, packet: B, l3_offset: u16, hop: Hop, cx: &mut Context<'_, P>)
+    where
+        P: PacketPool<Buf = B>,
+    {
+        self.send_raw(packet, l3_offset, hop, (cx.snapshot, cx.now), cx.out);
+    }
+
+    fn send_raw(
+        &mut self,
+        mut packet: B,
+        l3_offset: u16,
+        hop: Hop,
+        (snapshot, now): (&Snapshot, model::time::Instant),
+        out: &mut crate::verdict::Output<B>,
+    ) {
+        let reason = match hop {
+            Hop::Ready(id) => match self.frame(&mut packet, l3_offset, id, snapshot) {
+                Some(verdict) => return out.push(packet, verdict),
+                None => DropReason::TxNoPort,
+            },
+            Hop::Resolve { iface, addr } => {
+                match self
+                    .waiting
+                    .hold(Resolve { iface, addr }, packet, l3_offset, now)
+                {
+                    Ok(()) => return,
+                    Err(QueueFull(refused)) => {
+                        packet = refused;
+                        DropReason::NeighbourQueueFull
+                    }
+                }
+            }
+            Hop::Blackhole => DropReason::Blackhole,
+            Hop::Local | Hop::Kernel | Hop::None => DropReason::NoRoute,
+        };
+        self.board.count_drop(reason);
+        out.push(packet, Verdict::Drop(reason));
+    }
+
+    /// Puts the Ethernet header of a next hop on a packet.
+    fn frame(
+        &self,
+        packet: &mut B,
+        l3_offset: u16,
+        id: NextHopId,
+        snapshot: &Snapshot,
+    ) -> Option<Verdict> {
+        let next = snapshot.fib.next_hop(id)?;
+        let iface = snapshot.interfaces.get(next.iface)?;
+        let version = packet.bytes().get(usize::from(l3_offset))? >> 4;
+        let kind = if version == 4 {
+            EtherType::IPV4
+        } else {
+            EtherType::IPV6
+        };
+        link::frame(packet, l3_offset, kind, iface, next.mac).ok()?;
+        next.mark_used();
+        Some(Verdict::Send { port: iface.port })
+    }
+
+    /// Sends an ICMP error about a packet to its sender, if that is allowed and within its rate.
+    pub(crate) fn complain<P>(
+        &mut self,
+        packet: &B,
+        parsed: &Parsed,
+        trouble: Trouble,
+        source: Addr,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let hop = cx.snapshot.fib.hop(Addr::from_octets(parsed.source));
+        if !matches!(hop, Hop::Ready(_) | Hop::Resolve { .. })
+            || !icmp_error::may_answer(packet.bytes(), parsed)
+        {
+            return;
+        }
+        if !self.may_complain(cx) {
+            self.board.worker.icmp_errors_suppressed.add(1);
+            return;
+        }
+        self.ident = self.ident.wrapping_add(1);
+        let ident = self.ident;
+        if let Some(error) = icmp_error::make(packet, parsed, trouble, source, ident, cx.pool) {
+            self.board.worker.generated.add(1);
+            self.send(error, 0, hop, cx);
+        }
+    }
+
+    fn may_complain<P>(&mut self, cx: &Context<'_, P>) -> bool
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let limit = cx.snapshot.tunables.icmp_errors_per_s;
+        let second = cx.now.as_millis() / 1000;
+        if second != self.icmp_second {
+            self.icmp_second = second;
+            self.icmp_sent = 0;
+        }
+        self.icmp_sent = self.icmp_sent.saturating_add(1);
+        limit == 0 || self.icmp_sent <= limit
+    }
+
+    /// Sends what waited for neighbours that are known now.
+    pub(crate) fn release_resolved<P>(&mut self, cx: &mut Context<'_, P>)
+    where
+        P: PacketPool<Buf = B>,
+    {
+        for (held, id) in self.waiting.resolved(&cx.snapshot.fib) {
+            self.send(held.packet, held.l3_offset, Hop::Ready(id), cx);
+        }
+    }
+
+    /// Gives up on a neighbour that did not answer, and tells the sender as a router does.
+    pub(crate) fn neighbour_failed<P>(&mut self, held: Held<B>, cx: &mut Context<'_, P>)
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let Held { packet, .. } = held;
+        if let Ok(parsed) = parse(packet.bytes(), packet.total_len()) {
+            let to = Addr::from_octets(parsed.source);
+            let source = egress(cx.snapshot.fib.hop(to), cx.snapshot)
+                .map_or(Addr::UNSPECIFIED, |iface| own_address(iface, to));
+            if source != Addr::UNSPECIFIED {
+                self.complain(&packet, &parsed, Trouble::HostUnreachable, source, cx);
+            }
+        }
+        self.discard(packet, DropReason::NeighbourTimeout, cx);
+    }
+}
+
+/// The interface a hop leaves by.
+fn egress(hop: Hop, snapshot: &Snapshot) -> Option<&Interface> {
+    let iface: IfaceId = match hop {
+        Hop::Ready(id) => snapshot.fib.next_hop(id)?.iface,
+        Hop::Resolve { iface, .. } => iface,
+        Hop::Local | Hop::Kernel | Hop::Blackhole | Hop::None => return None,
+    };
+    snapshot.interfaces.get(iface)
+}
+
+/// The MTU of the next link, if the packet is larger and must not be cut: IPv6, or IPv4 with DF.
+pub(crate) fn too_big(bytes: &[u8], parsed: &Parsed, hop: Hop, snapshot: &Snapshot) -> Option<u32> {
+    let mtu = egress(hop, snapshot)?.mtu;
+    if parsed.ip_len <= mtu {
+        return None;
+    }
+    let header = bytes
+        .get(usize::from(parsed.l3_offset)..)
+        .unwrap_or_default();
+    let may_cut = parsed.kind == Kind::Ipv4
+        && Ipv4::new_checked(header).is_ok_and(|header| !header.dont_fragment());
+    (!may_cut).then_some(mtu)
+}
+
+/// The address of an interface that a packet to `peer` carries as its source: of the subnet they
+/// share, else any of the family; unspecified if there is none.
+pub(crate) fn own_address(iface: &Interface, peer: Addr) -> Addr {
+    let of_family = || {
+        iface
+            .addresses
+            .iter()
+            .filter(|own| own.addr.is_v4() == peer.is_v4())
+    };
+    of_family()
+        .find(|own| own.contains(peer))
+        .or_else(|| of_family().next())
+        .map_or(Addr::UNSPECIFIED, |own| own.addr)
+}
+
+const fn ether_type(kind: Kind) -> EtherType {
+    match kind {
+        Kind::Arp => EtherType::ARP,
+        Kind::Ipv4 => EtherType::IPV4,
+        Kind::Ipv6 => EtherType::IPV6,
+        Kind::Other(other) => other,
+    }
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The engine's state and its life: construction, timers, jobs that visit flows.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use model::addr::Addr;
+use model::fib::Hasher;
+use model::ids::{RealId, ServiceId, WorkerId};
+use model::snapshot::Snapshot;
+use model::time::{Duration, Instant};
+use wire::buffer::{PacketBuf, PacketPool};
+
+use crate::counters::{Board, Load};
+use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
+use crate::sched::SchedState;
+use crate::tcp_state::TcpState;
+use crate::timer_wheel::TimerWheel;
+use crate::verdict::{DropReason, Output, Verdict};
+use crate::waiting::{Resolve, Waiting};
+
+/// How old the other workers' connection counts may get before lc and wlc read them again
+/// (DESIGN decision 8: at most 10 ms).
+const FOLD_AGAIN: Duration = Duration::from_millis(5);
+
+/// What an engine is told once.
+#[derive(Debug)]
+pub struct EngineConfig {
+    /// Which worker it is.
+    pub worker: WorkerId,
+    /// The boards of all workers, its own at its place.
+    pub boards: Vec<Arc<Board>>,
+    /// Key of the flow table's hash, random at boot.
+    pub flow_key: HashKey,
+    /// Seeded hashing for the small tables.
+    pub hasher: Hasher,
+    /// A random number: start of the IP identifications it makes up.
+    pub seed: u64,
+}
+
+/// What stays the same during one burst.
+#[derive(Debug)]
+pub struct Context<'a, P: PacketPool> {
+    /// The configuration.
+    pub snapshot: &'a Snapshot,
+    /// The time.
+    pub now: Instant,
+    /// Where new packets come from.
+    pub pool: &'a mut P,
+    /// Where packets go with their verdicts.
+    pub out: &'a mut Output<P::Buf>,
+}
+
+impl<P: PacketPool> Context<'_, P> {
+    /// The time in the flow table's wrapping milliseconds.
+    #[must_use]
+    #[inline]
+    pub fn now_ms(&self) -> u32 {
+        wrapping_ms(self.now)
+    }
+}
+
+/// Milliseconds modulo 2^32, as flows are stamped.
+#[must_use]
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "wraps by design, compared modulo 2^32"
+)]
+pub(crate) fn wrapping_ms(now: Instant) -> u32 {
+    now.as_millis() as u32
+}
+
+/// One worker's engine.
+#[derive(Debug)]
+pub struct Engine<B, M: FlowMemory> {
+    pub(crate) worker: WorkerId,
+    pub(crate) boards: Vec<Arc<Board>>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) flows: FlowTable<M>,
+    pub(crate) wheel: TimerWheel,
+    pub(crate) sched: Vec<SchedState>,
+    pub(crate) waiting: Waiting<B>,
+    /// Connections that the other workers have on each server, as last read.
+    folded: Vec<Load>,
+    /// When that was, by service.
+    folded_at: Vec<Option<Instant>>,
+    pub(crate) ident: u16,
+    pub(crate) icmp_second: u64,
+    pub(crate) icmp_sent: u32,
+    fib_generation: u32,
+}
+
+/// A connection, as `show connections` words it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionView {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// CIP.
+    pub client_ip: Addr,
+    /// cport.
+    pub cport: u16,
+    /// VIP.
+    pub virtual_ip: Addr,
+    /// vport.
+    pub vport: u16,
+    /// The service's slot.
+    pub service: ServiceId,
+    /// The server's slot.
+    pub real: RealId,
+    /// TCP state; of UDP [`TcpState::None`].
+    pub state: TcpState,
+    /// Milliseconds until it is forgotten if nothing more comes.
+    pub expires_ms: u32,
+    /// Packets seen, both directions.
+    pub packets: u32,
+}
+
+impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
+    /// An engine with an empty table in `memory`. A worker whose board is missing gets one that
+    /// nobody reads.
+    #[must_use]
+    pub fn new(config: EngineConfig, memory: M, now: Instant) -> Self {
+        let EngineConfig {
+            worker,
+            boards,
+            flow_key,
+            hasher,
+            seed,
+        } = config;
+        let board = boards
+            .get(worker.index())
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Board::new(0)));
+        #[expect(clippy::cast_possible_truncation, reason = "any 16 bits will do")]
+        let ident = seed as u16;
+        Self {
+            worker,
+            boards,
+            board,
+            flows: FlowTable::new(memory, flow_key),
+            wheel: TimerWheel::new(wrapping_ms(now)),
+            sched: Vec::new(),
+            waiting: Waiting::new(hasher),
+            folded: Vec::new(),
+            folded_at: Vec::new(),
+            ident,
+            icmp_second: 0,
+            icmp_sent: 0,
+            fib_generation: 0,
+        }
+    }
+
+    /// Work that no packet asks for, once per burst: forgets at most `budget` idle connections and
+    /// looks after packets that wait for a neighbour.
+    pub fn tick<P: PacketPool<Buf = B>>(&mut self, budget: u32, cx: &mut Context<'_, P>) {
+        let mut budget = budget;
+        while let Some(id) = self
+            .wheel
+            .next_expired(&mut self.flows, cx.now_ms(), &mut budget)
+        {
+            self.forget(id);
+        }
+        if self.fib_generation != cx.snapshot.fib.generation {
+            self.fib_generation = cx.snapshot.fib.generation;
+            self.release_resolved(cx);
+        }
+        for held in self.waiting.expired(cx.now) {
+            self.neighbour_failed(held, cx);
+        }
+        self.board.worker.held.set(self.waiting.len() as u64);
+    }
+
+    /// Neighbours that Linux has to be asked for.
+    pub fn take_requests(&mut self) -> alloc::vec::Drain<'_, Resolve> {
+        self.waiting.take_requests()
+    }
+
+    /// Drops what waits, at the end of the worker's life.
+    pub fn shut_down(&mut self, out: &mut Output<B>) {
+        for held in self.waiting.drain() {
+            self.board.count_drop(DropReason::Shutdown);
+            out.push(held.packet, Verdict::Drop(DropReason::Shutdown));
+        }
+        self.board.worker.held.set(0);
+    }
+
+    /// Connections in the table.
+    #[must_use]
+    pub const fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Shows connections to `visit`, from `cursor` on, looking at no more than `max` places; returns
+    /// where to go on, or `None` at the end of the table.
+    pub fn scan(
+        &self,
+        cursor: u32,
+        max: u32,
+        now: Instant,
+        mut visit: impl FnMut(ConnectionView),
+    ) -> Option<u32> {
+        let now_ms = wrapping_ms(now);
+        let (ids, next) = self.flows.scan(cursor, max);
+        for id in ids {
+            let Some(hot) = self.flows.hot(id) else {
+                continue;
+            };
+            visit(ConnectionView {
+                protocol: hot.protocol(),
+                client_ip: hot.client_ip(),
+                cport: hot.cport(),
+                virtual_ip: hot.virtual_ip(),
+                vport: hot.vport(),
+                service: hot.service(),
+                real: hot.real(),
+                state: TcpState::from_number(hot.state),
+                expires_ms: hot
+                    .timeout_ms
+                    .saturating_sub(now_ms.wrapping_sub(hot.last_seen_ms)),
+                packets: hot.packets,
+            });
+        }
+        next
+    }
+
+    /// Takes a connection out of the table and out of the counts.
+    pub(crate) fn forget(&mut self, id: FlowId) {
+        if let Some(hot) = self.flows.hot(id) {
+            if let Some(counters) = self.board.real(hot.real()) {
+                counters.count(!hot.flags().contains(FlowFlags::INACTIVE), false);
+            }
+            self.wheel.cancel(&mut self.flows, id);
+            self.flows.remove(id);
+            self.board.worker.flows_expired.add(1);
+            self.board.worker.flows.set(self.flows.len() as u64);
+        }
+    }
+
+    /// The connections of a server over all workers; the others' as of the last
+    /// [`fold_others`](Self::fold_others).
+    pub(crate) fn load(&self, real: RealId) -> Load {
+        let own = self
+            .board
+            .real(real)
+            .map(crate::counters::RealCounters::load);
+        let others = self.folded.get(real.index()).copied();
+        own.unwrap_or_default().plus(others.unwrap_or_default())
+    }
+
+    /// Reads the other workers' counts of a service's servers, if what is known is too old.
+    pub(crate) fn fold_others(&mut self, service: ServiceId, reals: &[RealId], now: Instant) {
+        if self.boards.len() < 2 {
+            return;
+        }
+        if self.folded_at.len() <= service.index() {
+            self.folded_at.resize(service.index() + 1, None);
+        }
+        let Some(at) = self.folded_at.get_mut(service.index()) else {
+            return;
+        };
+        if at.is_some_and(|at| now.saturating_since(at) < FOLD_AGAIN) {
+            return;
+        }
+        *at = Some(now);
+        for real in reals {
+            if self.folded.len() <= real.index() {
+                self.folded.resize(real.index() + 1, Load::default());
+            }
+            let others = self
+                .boards
+                .iter()
+                .enumerate()
+                .filter(|(worker, _)| *worker != self.worker.index())
+                .filter_map(|(_, board)| board.real(*real))
+                .fold(Load::default(), |sum, counters| sum.plus(counters.load()));
+            if let Some(place) = self.folded.get_mut(real.index()) {
+                *place = others;
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Ethernet headers: put on when a packet leaves, 802.1Q tags included.
+
+use model::addr::Mac;
+use model::snapshot::Interface;
+use wire::buffer::{BufferError, PacketBuf};
+use wire::ethernet::{self, EtherType, EthernetMut, MacAddress};
+use wire::vlan::{self, VlanMut};
+
+/// Replaces the first `l3_offset` bytes of a packet by an Ethernet header from `iface` to
+/// `destination`, tagged if the interface is a VLAN.
+///
+/// # Errors
+/// [`BufferError`] when the buffer has no room for the header.
+pub fn frame<B: PacketBuf>(
+    packet: &mut B,
+    l3_offset: u16,
+    ether_type: EtherType,
+    iface: &Interface,
+    destination: Mac,
+) -> Result<(), BufferError> {
+    let header_len = ethernet::HEADER_LEN
+        + if iface.vlan.is_some() {
+            vlan::TAG_LEN
+        } else {
+            0
+        };
+    resize_front(packet, usize::from(l3_offset), header_len)?;
+    let bytes = packet.bytes_mut();
+    if let Some(id) = iface.vlan {
+        let tag = bytes
+            .get_mut(ethernet::HEADER_LEN..)
+            .ok_or(BufferError::TooShort)?;
+        let mut tag = VlanMut::new_checked(tag).map_err(|_| BufferError::TooShort)?;
+        tag.set_id(id);
+        tag.set_ether_type(ether_type);
+    }
+    let mut header = EthernetMut::new_checked(bytes).map_err(|_| BufferError::TooShort)?;
+    header.set_destination(MacAddress(destination.0));
+    header.set_source(MacAddress(iface.mac.0));
+    header.set_ether_type(if iface.vlan.is_some() {
+        EtherType::VLAN
+    } else {
+        ether_type
+    });
+    Ok(())
+}
+
+/// Takes the tag off a frame whose network header starts at `l3_offset`.
+///
+/// # Errors
+/// [`BufferError`] when the frame is shorter than that.
+pub fn untag<B: PacketBuf>(
+    packet: &mut B,
+    l3_offset: u16,
+    ether_type: EtherType,
+) -> Result<(), BufferError> {
+    if usize::from(l3_offset) <= ethernet::HEADER_LEN {
+        return Ok(());
+    }
+    let addresses = packet
+        .bytes()
+        .first_chunk::<12>()
+        .copied()
+        .ok_or(BufferError::TooShort)?;
+    packet.trim_front(usize::from(l3_offset) - ethernet::HEADER_LEN)?;
+    let bytes = packet.bytes_mut();
+    bytes
+        .get_mut(..addresses.len())
+        .ok_or(BufferError::TooShort)?
+        .copy_from_slice(&addresses);
+    EthernetMut::new_checked(bytes)
+        .map_err(|_| BufferError::TooShort)?
+        .set_ether_type(ether_type);
+    Ok(())
+}
+
+fn resize_front<B: PacketBuf>(packet: &mut B, from: usize, to: usize) -> Result<(), BufferError> {
+    if to > from {
+        packet.prepend(to - from)
+    } else {
+        packet.trim_front(from - to)
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Masquerading: one end of the packet is replaced (`ip_vs_proto_{tcp,udp}.c`, `*_dnat_handler`,
+//! `*_snat_handler`).
+//!
+//! Checksums are updated incrementally (RFC 1624), so a packet that came in damaged leaves damaged
+//! and the receiver notices. A UDP checksum of "none" stays none.
+
+use model::addr::Addr;
+use wire::buffer::PacketBuf;
+use wire::checksum::Delta;
+use wire::ipv4::{IpProtocol, Ipv4Mut};
+use wire::ipv6::Ipv6Mut;
+use wire::packet::{Kind, Parsed};
+use wire::tcp::TcpMut;
+use wire::udp::UdpMut;
+
+/// Which end of the packet is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Towards the real server: VIP and vport become RIP and rport.
+    Destination,
+    /// Towards the client: RIP and rport become VIP and vport.
+    Source,
+}
+
+/// Gives one end of a whole TCP or UDP packet the address and port `to`. `false`, with nothing
+/// changed, if the headers are not where the parse found them or the families differ.
+#[must_use]
+pub fn rewrite<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, to: (Addr, u16)) -> bool {
+    let (old_addr, old_port) = match end {
+        End::Destination => (&parsed.destination, parsed.destination_port),
+        End::Source => (&parsed.source, parsed.source_port),
+    };
+    let (addr, port) = to;
+    if addr.is_v4() != (parsed.kind == Kind::Ipv4) {
+        return false;
+    }
+    let addresses = Delta::new().address(old_addr, addr.octets());
+    let bytes = packet.bytes_mut();
+    let Some((network, transport)) = bytes.split_at_mut_checked(usize::from(parsed.l4_offset))
+    else {
+        return false;
+    };
+    let Some(network) = network.get_mut(usize::from(parsed.l3_offset)..) else {
+        return false;
+    };
+    let delta = addresses.word(old_port, port);
+    rewrite_transport(transport, parsed.protocol, end, port, delta)
+        && rewrite_network(network, parsed.kind, end, addr, addresses)
+}
+
+fn rewrite_network(bytes: &mut [u8], kind: Kind, end: End, addr: Addr, delta: Delta) -> bool {
+    match kind {
+        Kind::Ipv4 => {
+            let Ok(mut header) = Ipv4Mut::new_checked(bytes) else {
+                return false;
+            };
+            match end {
+                End::Destination => header.set_destination(addr.v4_octets()),
+                End::Source => header.set_source(addr.v4_octets()),
+            }
+            header.update_checksum(delta);
+            true
+        }
+        Kind::Ipv6 => {
+            let Ok(mut header) = Ipv6Mut::new_checked(bytes) else {
+                return false;
+            };
+            match end {
+                End::Destination => header.set_destination(*addr.octets()),
+                End::Source => header.set_source(*addr.octets()),
+            }
+            true
+        }
+        Kind::Arp | Kind::Other(_) => false,
+    }
+}
+
+fn rewrite_transport(
+    bytes: &mut [u8],
+    protocol: IpProtocol,
+    end: End,
+    port: u16,
+    delta: Delta,
+) -> bool {
+    match protocol {
+        IpProtocol::TCP => {
+            let Ok(mut header) = TcpMut::new_checked(bytes) else {
+                return false;
+            };
+            match end {
+                End::Destination => header.set_destination_port(port),
+                End::Source => header.set_source_port(port),
+            }
+            let checksum = delta.apply(header.checksum());
+            header.set_checksum(checksum);
+            true
+        }
+        IpProtocol::UDP => {
+            let Ok(mut header) = UdpMut::new_checked(bytes) else {
+                return false;
+            };
+            match end {
+                End::Destination => header.set_destination_port(port),
+                End::Source => header.set_source_port(port),
+            }
+            let checksum = delta.apply_udp(header.checksum());
+            header.set_checksum(checksum);
+            true
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A packet's way through the director: the second of the two tour functions.
+//!
+//! Three speeds, tried by [`Engine::steer`] in this order:
+//! 1. the packet's flow is in this worker's table: nothing else is looked up but the server's slot
+//!    and the next hop, which the flow remembers;
+//! 2. it is not: who owns it, is it for a service, which server gets it; once per connection;
+//! 3. it is none of ours: routed as any router does, or handed to Linux.
+//!
+//! Everything written here belongs to this worker. No lock, no allocation, no log line, no clock.
+
+use model::addr::{Addr, Mac};
+use model::fib::Hop;
+use model::ids::PortId;
+use model::service::{ForwardMode, RealState};
+use model::snapshot::Interface;
+use wire::buffer::{PacketBuf, PacketPool};
+use wire::ethernet::Ethernet;
+use wire::icmpv6;
+use wire::ipv4::IpProtocol;
+use wire::packet::{Fragment, Kind, ParseError, Parsed, parse};
+
+use crate::affinity;
+use crate::egress::{own_address, too_big};
+use crate::engine::{Context, Engine};
+use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
+use crate::forward::icmp_error::Trouble;
+use crate::forward::{lower_ttl, nat};
+use crate::verdict::{DropReason, PuntClass, Verdict};
+
+/// How a packet came to this worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// The port it was received on.
+    pub port: PortId,
+    /// Another worker passed it on: it is ours now, whoever we think owns it.
+    pub redirected: bool,
+}
+
+impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
+    /// Decides what becomes of one packet and puts it, and what else has to be sent, into `cx.out`.
+    pub fn steer<P>(&mut self, packet: B, arrival: Arrival, cx: &mut Context<'_, P>)
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let parsed = match parse(packet.bytes(), packet.total_len()) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.discard(packet, reason_of(error), cx),
+        };
+        let snapshot = cx.snapshot;
+        let Some(iface) = snapshot.interfaces.ingress(arrival.port, parsed.vlan) else {
+            return self.discard(packet, DropReason::RxVlanUnknown, cx);
+        };
+        if let Some(reason) = misaddressed(packet.bytes(), iface) {
+            return self.discard(packet, reason, cx);
+        }
+        if let Some(class) = linux_only(packet.bytes(), &parsed) {
+            return self.punt(packet, &parsed, iface, class, cx);
+        }
+        if parsed.fragment != Fragment::None {
+            return self.steer_fragment(packet, &parsed, iface, cx);
+        }
+        let key = FlowKey::of(&parsed);
+        if let Some(found) = self.find(&key, &snapshot.services)
+            && !self.reopens(found, &parsed, cx)
+        {
+            return self.follow(packet, &parsed, iface, found, cx);
+        }
+        if let Some(owner) = affinity::owner(&key, snapshot)
+            && owner != self.worker
+            && !arrival.redirected
+        {
+            return cx.out.push(packet, Verdict::Redirect { worker: owner });
+        }
+        let Some(service) = Self::find_service(&key, &snapshot.services) else {
+            return self.route(packet, &parsed, iface, cx);
+        };
+        if !opens(&parsed) {
+            // Not the start of a connection we know: Linux answers with a reset.
+            return self.punt(packet, &parsed, iface, PuntClass::Local, cx);
+        }
+        let Some(real) = self.schedule(service, cx) else {
+            self.complain(
+                &packet,
+                &parsed,
+                Trouble::PortUnreachable,
+                key.destination,
+                cx,
+            );
+            return self.discard(packet, DropReason::NoRealServer, cx);
+        };
+        match self.open(&key, real, &parsed, cx) {
+            Some(id) => self.follow(packet, &parsed, iface, (id, Direction::Inbound), cx),
+            None => self.discard(packet, DropReason::TableFull, cx),
+        }
+    }
+
+    /// Takes a packet of a known flow along it.
+    fn follow<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        (id, direction): (FlowId, Direction),
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        match direction {
+            Direction::Inbound => self.follow_inbound(packet, parsed, id, cx),
+            Direction::Outbound => self.follow_outbound(packet, parsed, ingress, id, cx),
+        }
+    }
+
+    /// Client to server. Counted first, then judged, as `ip_vs_in_hook` does.
+    fn follow_inbound<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        id: FlowId,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let Some((flow, real)) = self.flow_and_real(id, cx.snapshot) else {
+            return self.discard(packet, DropReason::RealDeleted, cx);
+        };
+        if real.state == RealState::Deleted {
+            return self.discard(packet, DropReason::RealDeleted, cx);
+        }
+        self.account(id, Direction::Inbound, parsed, cx);
+        let virtual_ip = flow.virtual_ip;
+        let hop = self.hop(id, Direction::Inbound, real.key.real_ip, cx);
+        if !lower_ttl(&mut packet, parsed) {
+            self.complain(&packet, parsed, Trouble::TtlExceeded, virtual_ip, cx);
+            return self.discard(packet, DropReason::TtlExpired, cx);
+        }
+        if let Some(mtu) = too_big(packet.bytes(), parsed, hop, cx.snapshot) {
+            self.complain(&packet, parsed, Trouble::TooBig(mtu), virtual_ip, cx);
+            return self.discard(packet, DropReason::MtuExceeded, cx);
+        }
+        let rewritten = match flow.mode {
+            ForwardMode::Dr => true,
+            ForwardMode::Nat => {
+                let real = (real.key.real_ip, real.key.rport);
+                nat::rewrite(&mut packet, parsed, nat::End::Destination, real)
+            }
+        };
+        if !rewritten {
+            return self.discard(packet, DropReason::RxMalformedL4, cx);
+        }
+        self.transmit(packet, parsed, hop, cx);
+    }
+
+    /// Server to client. Judged first, then counted: Linux forwards before IPVS sees it.
+    fn follow_outbound<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        id: FlowId,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let Some((flow, _)) = self.flow_and_real(id, cx.snapshot) else {
+            return self.discard(packet, DropReason::RealDeleted, cx);
+        };
+        let hop = self.hop(id, Direction::Outbound, flow.client_ip, cx);
+        let Some(mut packet) = self.let_travel(packet, parsed, ingress, hop, cx) else {
+            return;
+        };
+        self.account(id, Direction::Outbound, parsed, cx);
+        let service = (flow.virtual_ip, flow.vport);
+        if !nat::rewrite(&mut packet, parsed, nat::End::Source, service) {
+            return self.discard(packet, DropReason::RxMalformedL4, cx);
+        }
+        self.transmit(packet, parsed, hop, cx);
+    }
+
+    /// Routes a packet that is not a service's, as the servers' gateway; Linux gets what is for it.
+    fn route<P>(&mut self, packet: B, parsed: &Parsed, ingress: &Interface, cx: &mut Context<'_, P>)
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let hop = cx.snapshot.fib.hop(Addr::from_octets(parsed.destination));
+        if let Some(class) = linux_takes(hop, parsed) {
+            return self.punt(packet, parsed, ingress, class, cx);
+        }
+        if let Some(packet) = self.let_travel(packet, parsed, ingress, hop, cx) {
+            self.transmit(packet, parsed, hop, cx);
+        }
+    }
+
+    /// Fragments have no ports to find a flow by. Those of a service are not forwarded yet.
+    fn steer_fragment<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let services = &cx.snapshot.services;
+        if services.is_service_address(Addr::from_octets(parsed.destination))
+            || services.is_service_address(Addr::from_octets(parsed.source))
+        {
+            return self.discard(packet, DropReason::RxFragment, cx);
+        }
+        self.route(packet, parsed, ingress, cx);
+    }
+
+    /// Lowers the TTL and looks at the size, as Linux's `ip_forward`; answers and drops a packet
+    /// that may not go on.
+    fn let_travel<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        hop: Hop,
+        cx: &mut Context<'_, P>,
+    ) -> Option<B>
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let (trouble, reason) = if parsed.ttl <= 1 {
+            (Trouble::TtlExceeded, DropReason::TtlExpired)
+        } else if let Some(mtu) = too_big(packet.bytes(), parsed, hop, cx.snapshot) {
+            (Trouble::TooBig(mtu), DropReason::MtuExceeded)
+        } else if lower_ttl(&mut packet, parsed) {
+            return Some(packet);
+        } else {
+            (Trouble::TtlExceeded, DropReason::TtlExpired)
+        };
+        let source = own_address(ingress, Addr::from_octets(parsed.source));
+        self.complain(&packet, parsed, trouble, source, cx);
+        self.discard(packet, reason, cx);
+        None
+    }
+}
+
+/// Whether a packet may open a connection (`tcp_conn_schedule`, `udp_conn_schedule`).
+fn opens(parsed: &Parsed) -> bool {
+    use crate::tcp_state::flags::{RST, SYN};
+    parsed.protocol != IpProtocol::TCP || parsed.tcp_flags & (SYN | RST) == SYN
+}
+
+/// Why a frame is none of this interface's business.
+fn misaddressed(bytes: &[u8], iface: &Interface) -> Option<DropReason> {
+    let frame = Ethernet::new_checked(bytes).ok()?;
+    let destination = Mac(frame.destination().0);
+    if Mac(frame.source().0) == iface.mac {
+        Some(DropReason::RxOwnFrame)
+    } else if !destination.is_group() && destination != iface.mac {
+        Some(DropReason::RxWrongMac)
+    } else {
+        None
+    }
+}
+
+/// The class of a packet that only Linux can make something of, whatever its addresses.
+fn linux_only(bytes: &[u8], parsed: &Parsed) -> Option<PuntClass> {
+    match parsed.kind {
+        Kind::Arp => return Some(PuntClass::ArpNd),
+        Kind::Other(_) => return Some(PuntClass::Other),
+        Kind::Ipv4 | Kind::Ipv6 => {}
+    }
+    let message = bytes.get(usize::from(parsed.l4_offset)).copied();
+    if parsed.protocol == IpProtocol::ICMPV6
+        && parsed.fragment == Fragment::None
+        && message.is_some_and(icmpv6::is_neighbour_discovery)
+    {
+        return Some(PuntClass::ArpNd);
+    }
+    let destination = Addr::from_octets(parsed.destination);
+    let group = bytes.first().is_some_and(|octet| octet & 1 == 1);
+    if group || destination.is_multicast_or_broadcast() {
+        return Some(PuntClass::Multicast);
+    }
+    let link_local =
+        destination.is_link_local() || Addr::from_octets(parsed.source).is_link_local();
+    link_local.then(|| local_class(parsed))
+}
+
+/// The class of a packet that a route gives to Linux.
+fn linux_takes(hop: Hop, parsed: &Parsed) -> Option<PuntClass> {
+    match hop {
+        Hop::Local => Some(local_class(parsed)),
+        Hop::Kernel | Hop::None => Some(PuntClass::Unroutable),
+        Hop::Ready(_) | Hop::Resolve { .. } | Hop::Blackhole => None,
+    }
+}
+
+fn local_class(parsed: &Parsed) -> PuntClass {
+    match parsed.protocol {
+        IpProtocol::ICMP | IpProtocol::ICMPV6 => PuntClass::Icmp,
+        _ => PuntClass::Local,
+    }
+}
+
+/// The counter of a frame that the parser refuses.
+fn reason_of(error: ParseError) -> DropReason {
+    match error {
+        ParseError::TruncatedEthernet | ParseError::TruncatedVlan | ParseError::TruncatedArp => {
+            DropReason::RxMalformedL2
+        }
+        ParseError::VlanStacked => DropReason::RxVlanStacked,
+        ParseError::Ipv4Checksum => DropReason::RxBadIpChecksum,
+        ParseError::MartianSource | ParseError::MartianDestination => DropReason::RxMartian,
+        ParseError::FragmentTooLong
+        | ParseError::Ipv4BeyondPacket
+        | ParseError::Ipv4HeaderLength
+        | ParseError::Ipv4TotalLength
+        | ParseError::Ipv4Version
+        | ParseError::Ipv6BeyondPacket
+        | ParseError::Ipv6ExtensionChain
+        | ParseError::Ipv6ExtensionOrder
+        | ParseError::Ipv6Jumbogram
+        | ParseError::Ipv6RoutingType0
+        | ParseError::Ipv6Version
+        | ParseError::TruncatedFragment
+        | ParseError::TruncatedIpv4
+        | ParseError::TruncatedIpv6
+        | ParseError::TruncatedIpv6Extension
+        | ParseError::TruncatedQuote
+        | ParseError::QuoteVersion => DropReason::RxMalformedIp,
+        ParseError::TcpHeaderLength
+        | ParseError::TruncatedIcmp
+        | ParseError::TruncatedSctp
+        | ParseError::TruncatedTcp
+        | ParseError::TruncatedUdp
+        | ParseError::UdpLength => DropReason::RxMalformedL4,
+    }
+}
+
+#[cfg(test)]
+mod tests;

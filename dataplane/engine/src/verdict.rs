@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What becomes of a packet, and why.
+
+use alloc::vec::Vec;
+
+use model::ids::{IfaceId, PortId, WorkerId};
+
+/// What kind of packet is handed to Linux; each class has a rate of its own, so that strangers do
+/// not starve the replies to our own sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum PuntClass {
+    /// ARP and neighbour discovery.
+    ArpNd,
+    /// TCP, UDP and other transports to an address of the director.
+    Local,
+    /// ICMP and ICMPv6 to an address of the director.
+    Icmp,
+    /// IP multicast and broadcast: VRRP, routing protocols, MLD, DHCP.
+    Multicast,
+    /// No route, or one that Linux must answer for.
+    Unroutable,
+    /// Other EtherTypes: LLDP, LACP.
+    Other,
+}
+
+impl PuntClass {
+    /// Every class.
+    pub const ALL: [Self; 6] = [
+        Self::ArpNd,
+        Self::Local,
+        Self::Icmp,
+        Self::Multicast,
+        Self::Unroutable,
+        Self::Other,
+    ];
+
+    /// The name in configuration, counters and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ArpNd => "arp_nd",
+            Self::Local => "local",
+            Self::Icmp => "icmp",
+            Self::Multicast => "multicast",
+            Self::Unroutable => "unroutable",
+            Self::Other => "other",
+        }
+    }
+
+    /// The reason counted when this class is over its rate.
+    #[must_use]
+    pub const fn policed(self) -> DropReason {
+        match self {
+            Self::ArpNd => DropReason::PuntPolicedArpNd,
+            Self::Local => DropReason::PuntPolicedLocal,
+            Self::Icmp => DropReason::PuntPolicedIcmp,
+            Self::Multicast => DropReason::PuntPolicedMulticast,
+            Self::Unroutable => DropReason::PuntPolicedUnroutable,
+            Self::Other => DropReason::PuntPolicedOther,
+        }
+    }
+}
+
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Why a packet went nowhere. Every variant is a counter of that name (DESIGN decision 17).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl DropReason {
+            /// Every reason, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name in counters, trace, metrics and docs.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// The sentence that explains it.
+            #[must_use]
+            pub const fn explanation(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc,)+),)+
+                }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// The Ethernet or VLAN header, or an ARP packet, is cut short.
+    RxMalformedL2 = "rx_malformed_l2",
+    /// The frame carries more than one VLAN tag.
+    RxVlanStacked = "rx_vlan_stacked",
+    /// The frame's VLAN is not configured on its port.
+    RxVlanUnknown = "rx_vlan_unknown",
+    /// The frame is addressed to somebody else's MAC.
+    RxWrongMac = "rx_wrong_mac",
+    /// The IP header is cut short, or its lengths, version or extension headers are impossible.
+    RxMalformedIp = "rx_malformed_ip",
+    /// The IPv4 header checksum is wrong.
+    RxBadIpChecksum = "rx_bad_ip_checksum",
+    /// The source or destination address must never appear on a wire.
+    RxMartian = "rx_martian",
+    /// The transport header is cut short or impossible.
+    RxMalformedL4 = "rx_malformed_l4",
+    /// A fragment of a packet to a virtual service; fragments are not forwarded yet.
+    RxFragment = "rx_fragment",
+    /// The service has no real server that may take a new connection.
+    NoRealServer = "no_real_server",
+    /// The connection's real server was deleted.
+    RealDeleted = "real_deleted",
+    /// The flow table is full.
+    TableFull = "table_full",
+    /// The TTL or hop limit ran out here.
+    TtlExpired = "ttl_expired",
+    /// The packet is larger than the next link and must not be fragmented.
+    MtuExceeded = "mtu_exceeded",
+    /// The route says so.
+    Blackhole = "blackhole",
+    /// There is no route to the real server or to the client.
+    NoRoute = "no_route",
+    /// The frame's source is the MAC of the port it came in by: one of our own came back.
+    RxOwnFrame = "rx_own_frame",
+    /// Too many packets wait for a neighbour's MAC.
+    NeighbourQueueFull = "neighbour_queue_full",
+    /// The neighbour did not answer in time.
+    NeighbourTimeout = "neighbour_timeout",
+    /// No packet buffer was free for a fragment or a copy.
+    PoolEmpty = "pool_empty",
+    /// ARP or neighbour discovery beyond its rate towards Linux.
+    PuntPolicedArpNd = "punt_policed_arp_nd",
+    /// Packets to the director's own addresses beyond their rate towards Linux.
+    PuntPolicedLocal = "punt_policed_local",
+    /// ICMP to the director's own addresses beyond its rate towards Linux.
+    PuntPolicedIcmp = "punt_policed_icmp",
+    /// Multicast beyond its rate towards Linux.
+    PuntPolicedMulticast = "punt_policed_multicast",
+    /// Packets without a route beyond their rate towards Linux.
+    PuntPolicedUnroutable = "punt_policed_unroutable",
+    /// Other EtherTypes beyond their rate towards Linux.
+    PuntPolicedOther = "punt_policed_other",
+    /// The ring towards Linux is full.
+    PuntRingFull = "punt_ring_full",
+    /// The ring towards the worker that owns the flow is full.
+    RedirectRingFull = "redirect_ring_full",
+    /// The port's transmit queue stayed full.
+    TxRingFull = "tx_ring_full",
+    /// The packet's port is not there, or not this worker's.
+    TxNoPort = "tx_no_port",
+    /// Still in a queue when the worker stopped.
+    Shutdown = "shutdown",
+}
+
+/// How many reasons there are.
+pub const DROP_REASONS: usize = DropReason::ALL.len();
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Transmit it on that port; its Ethernet header is ready.
+    Send {
+        /// The port.
+        port: PortId,
+    },
+    /// Give it to Linux through the twin of that interface, untagged.
+    Punt {
+        /// The interface it came in by.
+        iface: IfaceId,
+        /// What it counts as.
+        class: PuntClass,
+    },
+    /// It is another worker's.
+    Redirect {
+        /// The owner.
+        worker: WorkerId,
+    },
+    /// Free it.
+    Drop(DropReason),
+}
+
+/// Packets with their verdicts, in order. Kept over bursts, so that it allocates once.
+#[derive(Debug)]
+pub struct Output<B> {
+    entries: Vec<(B, Verdict)>,
+}
+
+impl<B> Output<B> {
+    /// Room for `capacity` packets before it has to grow.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(capacity),
+        }
+    }
+
+    /// Adds a packet.
+    #[inline]
+    pub fn push(&mut self, packet: B, verdict: Verdict) {
+        self.entries.push((packet, verdict));
+    }
+
+    /// Takes all packets out, in order.
+    pub fn drain(&mut self) -> alloc::vec::Drain<'_, (B, Verdict)> {
+        self.entries.drain(..)
+    }
+
+    /// How many packets are inside.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
