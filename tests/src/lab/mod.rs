@@ -26,6 +26,7 @@
 
 mod access_log;
 pub mod addr;
+mod bookkeeping;
 mod command;
 mod curl;
 mod dig;
@@ -34,12 +35,17 @@ mod director_config;
 mod dns;
 mod error;
 mod home;
+mod http;
 mod netns;
 mod nginx;
 mod process;
 mod reals;
 mod stand_in;
+mod stats;
+mod tcp_load;
 pub mod topology;
+mod udp_echo;
+mod udp_load;
 mod wait;
 mod wrk;
 
@@ -48,6 +54,7 @@ use std::sync::Arc;
 
 pub use access_log::{AccessLog, Entry, Served, Shares};
 pub use addr::{Family, Side};
+pub use bookkeeping::Bookkeeping;
 pub use command::Finished;
 pub use curl::{Curl, Response};
 pub use dig::{Answer, Dig};
@@ -56,12 +63,17 @@ pub use director_config::{DirectorConfig, PortConfig};
 pub use dns::{Dns, WHO};
 pub use error::{LabError, LabResult, ensure_equal};
 pub use home::{Home, kept, namespaces, remove, sweep};
+pub use http::{Failed, Failure, HttpConnection};
 pub use netns::Netns;
 pub use nginx::Nginx;
 pub use process::Process;
 pub use reals::{Real, Reals, WEB_PORTS};
 pub use stand_in::StandIn;
+pub use stats::{Drops, Server, Service, Worker, Workers};
+pub use tcp_load::{RunningLoad, TcpLoad, TcpReport};
 pub use topology::{Shape, Topology};
+pub use udp_echo::UdpEcho;
+pub use udp_load::{UdpLoad, UdpReport};
 pub use wait::{Look, wait_for};
 pub use wrk::{Wrk, WrkReport};
 

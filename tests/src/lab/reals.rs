@@ -91,7 +91,14 @@ impl Reals {
         ))
     }
 
-    /// The same for a load that did not count its requests exactly: waits until the logs rest.
+    /// What the web servers have logged since the last call of any of these, without waiting.
+    pub fn so_far(&mut self) -> LabResult<Shares> {
+        let mut shares = Shares::default();
+        self.collect(&mut shares)?;
+        Ok(shares)
+    }
+
+    /// The same as `shares` for a load that did not count its requests exactly: waits until the logs rest.
     pub fn settled(&mut self) -> LabResult<Shares> {
         let (mut shares, mut before, mut quiet) = (Shares::default(), u64::MAX, 0);
         wait_for("access logs to rest", LOG_BOUND, || {
