@@ -3,6 +3,11 @@
 //!
 //! Order of events: pkg-config (where is DPDK) -> meson + ninja (shim) -> bindgen (bindings.rs)
 //! -> the driver archives (drivers.rs) -> link lines.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "how cargo is told"
+)]
 
 use std::env;
 use std::error::Error;

@@ -29,6 +29,7 @@
     clippy::cast_sign_loss,
     clippy::ptr_as_ptr,
     clippy::use_self,
+    clippy::allow_attributes_without_reason,
     reason = "generated code"
 )]
 mod bindings {

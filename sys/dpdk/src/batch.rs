@@ -87,7 +87,6 @@ impl MbufBatch {
 
     /// The packets.
     #[inline]
-    #[must_use]
     pub fn as_slice(&self) -> &[Mbuf] {
         // SAFETY: the first `len` slots are initialised.
         unsafe { slice::from_raw_parts(self.slots.as_ptr().cast::<Mbuf>(), self.len) }
@@ -95,7 +94,6 @@ impl MbufBatch {
 
     /// The packets, writable.
     #[inline]
-    #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [Mbuf] {
         // SAFETY: the first `len` slots are initialised.
         unsafe { slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast::<Mbuf>(), self.len) }

@@ -104,6 +104,22 @@ pub enum PortError {
         /// Bytes wanted.
         wanted: usize,
     },
+    /// A receive queue could not be set up. Drivers that fill their ring from the pool at once (tap,
+    /// af_xdp: 2048 packets) fail so when the pool is too small.
+    #[error(
+        "port {port}: receive queue {queue} refused, with {available} packets free in its pool: \
+         {errno}"
+    )]
+    RxQueue {
+        /// The port's name.
+        port: String,
+        /// The queue's number.
+        queue: u16,
+        /// Packets free in the pool.
+        available: u32,
+        /// Why.
+        errno: Errno,
+    },
 }
 
 /// A kind of queue.
@@ -149,8 +165,6 @@ pub enum DriverCall {
     RssTable,
     /// Remove a MAC address.
     RemoveMac,
-    /// Set up a receive queue.
-    RxQueue,
     /// Set the MAC address.
     SetMac,
     /// Start.
@@ -175,7 +189,6 @@ impl std::fmt::Display for DriverCall {
             Self::RemoveMac => "remove a MAC address",
             Self::RssKey => "change the RSS key",
             Self::RssTable => "change the RSS table",
-            Self::RxQueue => "set up a receive queue",
             Self::SetMac => "set the MAC address",
             Self::Start => "start",
             Self::Stats => "count",
@@ -252,7 +265,7 @@ impl StartedPort {
     ///
     /// # Errors
     /// The started port itself, when queues are in use.
-    pub fn stop(self) -> Result<Port, Self> {
+    pub fn stop(self) -> Result<Port, Box<Self>> {
         let Self {
             device,
             rx,
@@ -261,12 +274,12 @@ impl StartedPort {
         } = self;
         let untaken = rx.len().saturating_add(tx.len());
         if Arc::strong_count(&device) > untaken.saturating_add(1) {
-            return Err(Self {
+            return Err(Box::new(Self {
                 device,
                 rx,
                 tx,
                 enabled,
-            });
+            }));
         }
         drop((rx, tx));
         match Arc::try_unwrap(device) {
@@ -275,12 +288,12 @@ impl StartedPort {
                 Ok(Port { device })
             }
             // Unreachable: only queues share the device, and a queue makes no other.
-            Err(device) => Err(Self {
+            Err(device) => Err(Box::new(Self {
                 device,
                 rx: Vec::new(),
                 tx: Vec::new(),
                 enabled,
-            }),
+            })),
         }
     }
 }

@@ -92,8 +92,10 @@ fn parsed_name(text: &CStr) -> Option<String> {
     if unsafe { dpdk_sys::rte_devargs_parse(devargs.as_mut_ptr(), text.as_ptr()) } != 0 {
         return None;
     }
-    // SAFETY: filled by the callee; its field is a NUL-terminated array.
-    let name = unsafe { CStr::from_ptr((&raw const (*devargs.as_ptr()).name).cast()) };
+    // SAFETY: integers, pointers and arrays of them, filled by the callee.
+    let parsed = unsafe { devargs.assume_init_ref() };
+    // SAFETY: a NUL-terminated array inside the structure.
+    let name = unsafe { CStr::from_ptr(parsed.name.as_ptr()) };
     let name = name.to_str().ok().map(str::to_owned);
     // SAFETY: filled by the parser, which allocated what this frees.
     unsafe { dpdk_sys::rte_devargs_reset(devargs.as_mut_ptr()) };

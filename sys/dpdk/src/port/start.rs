@@ -9,7 +9,7 @@ use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 use super::config::{Enabled, PortConfig};
 use super::device::{Device, rss_key_len};
 use super::{DriverCall, Port, PortError, QueueDirection, StartedPort};
-use crate::errno::Errno;
+use crate::errno::{Errno, check};
 use crate::mempool::{HEADROOM, Mempool};
 use crate::rss::{Rss, RssTypes};
 use crate::rxq::RxQueue;
@@ -181,7 +181,7 @@ fn enabled(rx: u64, tx: u64, types: RssTypes) -> Enabled {
         vlan_insert: all(tx, dpdk_sys::PS_TX_OFFLOAD_VLAN_INSERT),
         scatter: all(rx, dpdk_sys::PS_RX_OFFLOAD_SCATTER),
         multi_segment: all(tx, dpdk_sys::PS_TX_OFFLOAD_MULTI_SEGS),
-        rss: (!types.is_empty()).then(|| crate::rss::Rss {
+        rss: (!types.is_empty()).then(|| Rss {
             types,
             key: Vec::new(),
             table: Vec::new(),
@@ -213,7 +213,12 @@ fn set_up_queues(
         let code = unsafe {
             dpdk_sys::rte_eth_rx_queue_setup(id, queue, rx_desc, socket, conf, pool.raw())
         };
-        device.done(DriverCall::RxQueue, code)?;
+        check(code).map_err(|errno| PortError::RxQueue {
+            port: device.name().to_owned(),
+            queue,
+            available: pool.available(),
+            errno,
+        })?;
     }
     for queue in 0..config.tx_queues {
         let conf = &raw const info.default_txconf;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use dpdk::{Eal, EalOptions, HugePages, MbufBatch, Mempool, RxQueue};
 
 /// Options of every test's EAL.
-pub fn options() -> EalOptions {
+pub(crate) fn options() -> EalOptions {
     EalOptions {
         file_prefix: format!("penstock-test-{}", std::process::id()),
         memory_mib: 128,
@@ -24,14 +24,14 @@ pub fn options() -> EalOptions {
 }
 
 /// The EAL of this binary.
-pub fn eal() -> Eal {
+pub(crate) fn eal() -> Eal {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     Eal::running().unwrap_or_else(|| Eal::init(options()).expect("EAL starts"))
 }
 
 /// A pool of 511 packets without a cache, so that counts are exact.
-pub fn pool() -> Mempool {
+pub(crate) fn pool() -> Mempool {
     Mempool::new(
         eal(),
         "test",
@@ -44,14 +44,14 @@ pub fn pool() -> Mempool {
 }
 
 /// A frame whose bytes tell where they are.
-pub fn frame(len: usize, seed: u8) -> Vec<u8> {
+pub(crate) fn frame(len: usize, seed: u8) -> Vec<u8> {
     (0..len)
         .map(|at| u8::try_from(at % 251).unwrap().wrapping_add(seed))
         .collect()
 }
 
 /// Receives until the batch holds `wanted` packets, or two seconds have passed.
-pub fn receive(queue: &mut RxQueue, batch: &mut MbufBatch, wanted: usize) {
+pub(crate) fn receive(queue: &mut RxQueue, batch: &mut MbufBatch, wanted: usize) {
     let end = Instant::now() + Duration::from_secs(2);
     while batch.len() < wanted && Instant::now() < end {
         if queue.burst(batch) == 0 {
