@@ -204,3 +204,6 @@ impl PacketPool for TestPool {
         Some(TestBuf::new(&[]))
     }
 }
+
+#[cfg(test)]
+mod tests;

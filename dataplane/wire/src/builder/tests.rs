@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-use std::vec;
 
 use super::*;
 use crate::tcp::flags::{ACK, PSH, SYN};
@@ -142,7 +141,7 @@ fn the_header_checksum_is_judged_behind_a_tag_too() {
 fn fragments_put_together_are_the_segment() {
     let frame = Frame::udp("10.0.0.1:1", "10.0.0.2:2").payload_len(100);
     let whole = frame.build_ip().split_off(20);
-    let pieces: vec::Vec<u8> = frame
+    let pieces: Vec<u8> = frame
         .fragments(32)
         .iter()
         .flat_map(|piece| piece[34..].to_vec())

@@ -173,9 +173,12 @@ proptest! {
 
     #[test]
     fn a_delta_of_many_is_the_deltas_one_after_another(
-        checksum: u16, words in vec(any::<(u16, u16)>(), 0..20), longs in vec(any::<(u32, u32)>(), 0..20),
+        checksum: u16,
+        words in vec(any::<(u16, u16)>(), 0..20),
+        longs in vec(any::<(u32, u32)>(), 0..20),
     ) {
-        let words_delta = words.iter().fold(Delta::new(), |delta, (old, new)| delta.word(*old, *new));
+        let words_delta =
+            words.iter().fold(Delta::new(), |delta, (old, new)| delta.word(*old, *new));
         let all = longs.iter().fold(words_delta, |delta, (old, new)| delta.long(*old, *new));
         let mut one_by_one = checksum;
         for (old, new) in &words {
@@ -193,7 +196,9 @@ proptest! {
     }
 
     #[test]
-    fn a_wrong_checksum_keeps_its_error(checksum in 0..0xffffu16, error in 1..0xffffu16, old: u16, new: u16) {
+    fn a_wrong_checksum_keeps_its_error(
+        checksum in 0..0xffffu16, error in 1..0xffffu16, old: u16, new: u16,
+    ) {
         let right = update16(checksum, old, new);
         let wrong = update16(add(checksum, error), old, new);
         prop_assert_eq!(add(right, error) % 0xffff, wrong % 0xffff);

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Bodies of the fuzz targets, one plain function each. The libfuzzer programs in `fuzz_targets/`
+//! call them; tests of the product include the same files by path and replay the corpus
+//! (README.md says how to add one).
+#![forbid(unsafe_code)]
+
+pub mod wire_targets;
