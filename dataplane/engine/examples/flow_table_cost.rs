@@ -196,29 +196,27 @@ impl Fixture {
         found
     }
 
-    /// As the worker does it: hash the burst, touch its entries, then confirm.
+    /// As a worker can do it: candidates of the burst, a touch of its entries, then confirm.
     #[inline(never)]
     fn in_bursts(&mut self, keys: &[FlowKey]) -> usize {
         let mut found = 0;
         for burst in keys.chunks(BURST) {
-            let mut hashes = [self.table.hash(&keys[0]); BURST];
-            for (hash, key) in hashes.iter_mut().zip(burst) {
-                *hash = self.table.hash(key);
+            let first = self.table.hash(&burst[0]);
+            let mut hashed = [(first, self.table.candidates(first)); BURST];
+            for (place, key) in hashed.iter_mut().zip(burst) {
+                let hash = self.table.hash(key);
+                *place = (hash, self.table.candidates(hash));
             }
             let mut touched = 0;
-            for hash in &hashes {
-                let entry = self
-                    .table
-                    .candidate(*hash)
-                    .and_then(|flow| self.table.hot(flow));
+            for (_, candidates) in &hashed {
+                let flow = self.table.likeliest(*candidates);
+                let entry = flow.and_then(|flow| self.table.hot(flow));
                 touched ^= entry.map_or(0, |entry| entry.last_seen_ms);
             }
             black_box(touched);
-            for (hash, key) in hashes.iter().zip(burst) {
-                let flow = self
-                    .table
-                    .find(key, *hash, |real| self.reals.get(real.index()).copied());
-                if let Some((flow, _)) = flow
+            for ((hash, candidates), key) in hashed.iter().zip(burst) {
+                let real = |real: RealId| self.reals.get(real.index()).copied();
+                if let Some((flow, _)) = self.table.confirm(*candidates, key, *hash, real)
                     && let Some(entry) = self.table.hot_mut(flow)
                 {
                     entry.stamp(7);

@@ -2,13 +2,13 @@
 //! The connections of one worker, found from either direction's key.
 //!
 //! ```text
-//!  FlowKey ──hash──► bucket (64 B: 8 signatures, 8 references) ──► hot entry (64 B) ──► packet goes on
+//!  FlowKey ──hash──► bucket (64 B: 10 signatures, 10 references) ──► hot entry (64 B) ──► packet goes on
 //!                    or its one alternative                        cold entry (32 B): timer, places
 //! ```
 //!
 //! A lookup touches one index line and one entry for nearly all known connections, two index lines
 //! for the others and for unknown ones, never more. A connection costs 64 + 32 octets and, with both
-//! directions in an index at its design load of 0.8, 20 more: 116 of the 128 allowed.
+//! directions in an index at its design load of 0.8, 16 more: 112 of the 128 allowed.
 //!
 //! Not stored: the real server's address and port. They are the same for all of a server's
 //! connections, there are few servers, and their lines stay in cache; the caller hands in the way
@@ -31,7 +31,7 @@ pub use hash::{Hash, HashKey};
 pub use index::Bucket;
 pub use memory::{FlowMemory, HeapMemory, Layout};
 
-use index::{Reference, Slot};
+use index::{Lanes, Reference, Slot};
 
 /// Which way a packet goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +91,13 @@ pub struct NewFlow {
     pub timeout_ms: u32,
     /// Now, milliseconds of a wrapping clock.
     pub now_ms: u32,
+}
+
+/// What the home bucket of a key has to offer: see [`FlowTable::candidates`].
+#[derive(Debug, Clone, Copy)]
+pub struct Candidates {
+    home: u32,
+    lanes: Lanes,
 }
 
 /// Why a connection was not inserted; the table is as it was.
@@ -171,47 +178,71 @@ impl<M: FlowMemory> FlowTable<M> {
         hash: Hash,
         real: impl Fn(RealId) -> Option<(Addr, u16)>,
     ) -> Option<(FlowId, Direction)> {
+        self.confirm(self.candidates(hash), key, hash, real)
+    }
+
+    /// First half of [`Self::find`]: looks at the home bucket, and at no entry. A burst is looked
+    /// up in passes (candidates of all, entries of all touched, all confirmed), so that the cache
+    /// misses of its packets overlap instead of following each other.
+    #[must_use]
+    #[inline]
+    pub fn candidates(&self, hash: Hash) -> Candidates {
         let buckets = self.memory.buckets();
         let home = index::home(hash, buckets.len());
-        let found = match self.find_in(home, key, hash, &real) {
+        let bucket = buckets.get(home as usize);
+        Candidates {
+            home,
+            lanes: bucket
+                .map(|b| b.lanes(hash.signature()))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The entry that is most likely the one sought: the one to touch in the pass between.
+    #[must_use]
+    #[inline]
+    pub fn likeliest(&self, candidates: Candidates) -> Option<FlowId> {
+        let bucket = self.memory.buckets().get(candidates.home as usize)?;
+        let mut lanes = candidates.lanes;
+        Some(bucket.reference(lanes.next()?).flow())
+    }
+
+    /// Second half of [`Self::find`]: compares the key with the candidates' entries, and looks into
+    /// the other bucket if none is it. The table must not have changed in between.
+    #[must_use]
+    #[inline]
+    pub fn confirm(
+        &self,
+        candidates: Candidates,
+        key: &FlowKey,
+        hash: Hash,
+        real: impl Fn(RealId) -> Option<(Addr, u16)>,
+    ) -> Option<(FlowId, Direction)> {
+        let found = match self.pick(candidates.home, candidates.lanes, key, &real) {
             Some(found) => found,
-            None => self.find_elsewhere(home, key, hash, &real)?,
+            None => self.find_elsewhere(candidates.home, key, hash, &real)?,
         };
         Some((found.flow(), found.direction()))
     }
 
-    /// The entry that the home bucket suggests for `hash`, unconfirmed: what a pass over a burst
-    /// touches before the pass that calls [`Self::find`].
-    #[must_use]
     #[inline]
-    pub fn candidate(&self, hash: Hash) -> Option<FlowId> {
-        let buckets = self.memory.buckets();
-        let bucket = buckets.get(index::home(hash, buckets.len()) as usize)?;
-        let lane = bucket.lanes(hash.signature()).next()?;
-        Some(bucket.reference(lane).flow())
-    }
-
-    #[inline(always)]
-    fn find_in(
+    fn pick(
         &self,
         bucket: u32,
+        mut lanes: Lanes,
         key: &FlowKey,
-        hash: Hash,
         real: &impl Fn(RealId) -> Option<(Addr, u16)>,
     ) -> Option<Reference> {
         let bucket = self.memory.buckets().get(bucket as usize)?;
-        bucket
-            .lanes(hash.signature())
-            .map(|lane| bucket.reference(lane))
-            .find(|reference| {
-                self.memory
-                    .hot()
-                    .get(reference.flow().index())
-                    .is_some_and(|entry| match reference.direction() {
-                        Direction::Inbound => entry.is_inbound(key),
-                        Direction::Outbound => entry.is_outbound(key, real),
-                    })
-            })
+        lanes.find_map(|lane| {
+            let reference = bucket.reference(lane);
+            let entry = self.memory.hot().get(reference.flow().index())?;
+            let is_it = match reference.direction() {
+                Direction::Inbound => entry.is_inbound(key),
+                Direction::Outbound => entry.is_outbound(key, real),
+            };
+            is_it.then_some(reference)
+        })
     }
 
     /// The search in the other bucket: unknown keys, and the few that found their home full.
@@ -223,8 +254,10 @@ impl<M: FlowMemory> FlowTable<M> {
         hash: Hash,
         real: &impl Fn(RealId) -> Option<(Addr, u16)>,
     ) -> Option<Reference> {
-        let other = index::other(home, hash.signature(), self.memory.buckets().len());
-        self.find_in(other, key, hash, real)
+        let buckets = self.memory.buckets();
+        let other = index::other(home, hash.signature(), buckets.len());
+        let lanes = buckets.get(other as usize)?.lanes(hash.signature());
+        self.pick(other, lanes, key, real)
     }
 
     /// Inserts a connection whose inbound key has the hash `hash`, all of it or nothing.

@@ -67,18 +67,19 @@ impl core::fmt::Debug for HashKey {
 pub struct Hash(u64);
 
 impl Hash {
-    /// The low half, which the index keeps beside every reference; zero means an empty slot.
+    /// What the index keeps beside every reference; zero means an empty lane.
     #[inline]
-    pub(super) fn signature(self) -> u32 {
-        let (low, _) = split(self.0);
-        low.max(1)
+    #[allow(clippy::cast_possible_truncation, reason = "some bits of the hash")]
+    pub(super) const fn signature(self) -> u16 {
+        let signature = self.0 as u16;
+        if signature == 0 { 1 } else { signature }
     }
 
-    /// The high half, which chooses the home bucket.
+    /// The bits that choose the home bucket.
     #[inline]
-    pub(super) fn place(self) -> u32 {
-        let (_, high) = split(self.0);
-        high
+    #[allow(clippy::cast_possible_truncation, reason = "some bits of the hash")]
+    pub(super) const fn place(self) -> u32 {
+        (self.0 >> 32) as u32
     }
 }
 
@@ -94,13 +95,4 @@ fn product(a: u64, b: u64) -> u128 {
 )]
 fn halves(wide: u128) -> (u64, u64) {
     (wide as u64, (wide >> 64) as u64)
-}
-
-#[inline]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the two halves of the number"
-)]
-fn split(wide: u64) -> (u32, u32) {
-    (wide as u32, (wide >> 32) as u32)
 }

@@ -1,54 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The index: cuckoo hashing with two buckets of eight lanes per key.
+//! The index: cuckoo hashing with two buckets of ten lanes per key.
 //!
-//! A lane is a 32-bit signature and a 32-bit reference (entry and direction). The other bucket of a
+//! A lane is a 16-bit signature and a 32-bit reference (entry and direction). The other bucket of a
 //! key follows from one of its buckets and the signature alone, so lanes can be moved without
 //! looking at their entries. A key goes to its home bucket while that has room: lookups of known
 //! connections then mostly end there, one cache line.
+//!
+//! Signatures are compared four to a word with plain integers. Written as a loop over an array, the
+//! comparison becomes vector code of very different quality from one place of use to the next.
 
 use super::memory::FlowMemory;
 use super::{Direction, FlowId, Hash};
 
-/// Lanes of a bucket: a cache line of 64 octets.
-pub(super) const LANES: usize = 8;
+/// Lanes of a bucket: ten times six octets fit in a cache line.
+pub(super) const LANES: usize = 10;
 /// Buckets looked at to make room for a key whose two are full. At the design load two levels
-/// (2 + 16 buckets) nearly always find a free lane; the rest is for bad luck.
+/// (2 + 20 buckets) nearly always find a free lane; the rest is for bad luck.
 const SEARCH_BUCKETS_MAX: usize = 64;
-/// Spreads a signature over the buckets (2³² ÷ golden ratio, odd: a bijection).
+/// Spreads a signature over the buckets (2³² ÷ golden ratio, odd).
 const SPREAD: u32 = 0x9e37_79b9;
 
 const _: () = assert!(size_of::<Bucket>() == 64 && align_of::<Bucket>() == 64);
 
-/// Eight lanes of the index; all zero is empty.
+/// Ten lanes of the index; all zero is empty.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
 pub struct Bucket {
-    signatures: [u32; LANES],
+    /// Signatures of lanes 0 to 7, lowest first.
+    signatures: [u64; 2],
+    /// Signatures of lanes 8 and 9.
+    last_signatures: u32,
     references: [u32; LANES],
 }
 
+/// The low 15 bits of every quarter of a word.
+const LOW_BITS: u64 = 0x7fff_7fff_7fff_7fff;
+/// The half of a word that [`Bucket::last_signatures`] leaves free: never a match.
+const NO_LANES: u64 = 0xffff_ffff_0000_0000;
+
 impl Bucket {
-    /// The lanes that hold `signature`.
-    ///
-    /// The sums are written in halves because LLVM then sees one mask: two comparisons, two packs
-    /// and a `pmovmskb` on any x86-64. The obvious loop took three times the instructions.
+    /// The lanes that hold `signature`; 0 finds the free ones.
     #[inline]
-    pub(super) fn lanes(&self, signature: u32) -> Lanes {
-        let (low_half, high_half) = self.signatures.split_at(LANES / 2);
-        let bit = |half: &[u32], lane: usize, of_half: u32| {
-            if half.get(lane) == Some(&signature) {
-                of_half << lane
-            } else {
-                0
-            }
-        };
-        let [first, second, third, fourth]: [u32; LANES / 2] =
-            core::array::from_fn(|lane| bit(low_half, lane, 1) + bit(high_half, lane, 16));
-        let low = u64::from(first) | u64::from(second) << 32;
-        let high = u64::from(third) | u64::from(fourth) << 32;
-        let both = low | high;
-        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-        Lanes(both as u32 | (both >> 32) as u32)
+    pub(super) fn lanes(&self, signature: u16) -> Lanes {
+        let pattern = u64::from(signature) * 0x0001_0001_0001_0001;
+        let [first, second] = self.signatures;
+        let last = u64::from(self.last_signatures);
+        Lanes(
+            zero_quarters(first ^ pattern) >> 2
+                | zero_quarters(second ^ pattern) >> 1
+                | zero_quarters(last ^ pattern | NO_LANES),
+        )
     }
 
     #[inline]
@@ -61,23 +62,57 @@ impl Bucket {
         )
     }
 
+    fn signature(&self, lane: u32) -> u16 {
+        let word = match self.signatures.get((lane / 4) as usize) {
+            Some(word) => *word,
+            None => u64::from(self.last_signatures),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "one quarter of the word")]
+        let signature = (word >> (lane % 4 * 16)) as u16;
+        signature
+    }
+
+    fn set(&mut self, lane: u32, signature: u16, reference: Reference) {
+        let shift = lane % 4 * 16;
+        if let Some(word) = self.signatures.get_mut((lane / 4) as usize) {
+            *word = *word & !(0xffff << shift) | u64::from(signature) << shift;
+        } else {
+            let word = self.last_signatures;
+            self.last_signatures = word & !(0xffff << shift) | u32::from(signature) << shift;
+        }
+        if let Some(held) = self.references.get_mut(lane as usize) {
+            *held = reference.0;
+        }
+    }
+
     fn free_lane(&self) -> Option<u32> {
         self.lanes(0).next()
     }
 }
 
-/// Lanes of a bucket, lowest first.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lanes(u32);
+/// The top bit of every quarter of `word` that is zero; exact, unlike the subtracting form, which
+/// also reports what lies above a match.
+#[inline]
+const fn zero_quarters(word: u64) -> u64 {
+    !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
+}
+
+/// Some lanes of a bucket. Bit 13, 14 or 15 of a quarter says which of the three words, the quarter
+/// which part of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lanes(u64);
 
 impl Iterator for Lanes {
     type Item = u32;
 
     #[inline]
     fn next(&mut self) -> Option<u32> {
-        let lane = (self.0 != 0).then(|| self.0.trailing_zeros());
-        self.0 &= self.0.wrapping_sub(1);
-        lane
+        if self.0 == 0 {
+            return None;
+        }
+        let bit = self.0.trailing_zeros();
+        self.0 &= self.0 - 1;
+        Some((bit % 16).wrapping_sub(13) * 4 + bit / 16)
     }
 }
 
@@ -105,7 +140,7 @@ impl Reference {
     }
 }
 
-/// A lane of the whole index: bucket × 8 + lane.
+/// A lane of the whole index: bucket × 16 + lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub(super) struct Slot(u32);
@@ -113,16 +148,16 @@ pub(super) struct Slot(u32);
 impl Slot {
     pub(super) const NONE: Self = Self(u32::MAX);
 
-    pub(super) const fn new(bucket: u32, lane: u32) -> Self {
-        Self(bucket << 3 | lane)
+    const fn new(bucket: u32, lane: u32) -> Self {
+        Self(bucket << 4 | lane)
     }
 
     const fn bucket(self) -> u32 {
-        self.0 >> 3
+        self.0 >> 4
     }
 
     const fn lane(self) -> u32 {
-        self.0 & 7
+        self.0 & 15
     }
 }
 
@@ -135,8 +170,8 @@ pub(super) fn home(hash: Hash, buckets: usize) -> u32 {
 /// The other bucket of a lane with `signature` in `bucket`. The two add up, modulo the number of
 /// buckets, to a number drawn from the signature: its own inverse, for any number of buckets.
 #[inline]
-pub(super) fn other(bucket: u32, signature: u32, buckets: usize) -> u32 {
-    let sum = reduce(signature.wrapping_mul(SPREAD), buckets);
+pub(super) fn other(bucket: u32, signature: u16, buckets: usize) -> u32 {
+    let sum = reduce(u32::from(signature).wrapping_mul(SPREAD), buckets);
     if sum >= bucket {
         sum - bucket
     } else {
@@ -171,24 +206,16 @@ pub(super) fn place<M: FlowMemory>(
 
 /// Makes `slot` refer to somebody else with the same key.
 pub(super) fn replace<M: FlowMemory>(memory: &mut M, slot: Slot, reference: Reference) {
-    let bucket = memory.buckets_mut().get_mut(slot.bucket() as usize);
-    if let Some(held) = bucket.and_then(|b| b.references.get_mut(slot.lane() as usize)) {
-        *held = reference.0;
+    let bucket = memory.buckets().get(slot.bucket() as usize);
+    if let Some(signature) = bucket.map(|bucket| bucket.signature(slot.lane())) {
+        write(memory, slot, signature, reference);
     }
-    note_place(memory, slot, reference);
 }
 
 /// Empties `slot`; nothing for [`Slot::NONE`].
 pub(super) fn clear<M: FlowMemory>(memory: &mut M, slot: Slot) {
-    let lane = slot.lane() as usize;
-    if let Some(bucket) = memory.buckets_mut().get_mut(slot.bucket() as usize)
-        && let (Some(signature), Some(reference)) = (
-            bucket.signatures.get_mut(lane),
-            bucket.references.get_mut(lane),
-        )
-    {
-        *signature = 0;
-        *reference = 0;
+    if let Some(bucket) = memory.buckets_mut().get_mut(slot.bucket() as usize) {
+        bucket.set(slot.lane(), 0, Reference(0));
     }
 }
 
@@ -197,21 +224,11 @@ fn free_slot(buckets: &[Bucket], bucket: u32) -> Option<Slot> {
     Some(Slot::new(bucket, lane))
 }
 
-fn write<M: FlowMemory>(memory: &mut M, slot: Slot, signature: u32, reference: Reference) {
-    let lane = slot.lane() as usize;
-    if let Some(bucket) = memory.buckets_mut().get_mut(slot.bucket() as usize)
-        && let (Some(held_signature), Some(held_reference)) = (
-            bucket.signatures.get_mut(lane),
-            bucket.references.get_mut(lane),
-        )
-    {
-        *held_signature = signature;
-        *held_reference = reference.0;
+/// Fills `slot`, and tells the entry where it is found.
+fn write<M: FlowMemory>(memory: &mut M, slot: Slot, signature: u16, reference: Reference) {
+    if let Some(bucket) = memory.buckets_mut().get_mut(slot.bucket() as usize) {
+        bucket.set(slot.lane(), signature, reference);
     }
-    note_place(memory, slot, reference);
-}
-
-fn note_place<M: FlowMemory>(memory: &mut M, slot: Slot, reference: Reference) {
     let entry = memory.cold_mut().get_mut(reference.flow().index());
     if let Some(held) = entry.and_then(|entry| entry.slots.get_mut(reference.direction() as usize))
     {
@@ -229,7 +246,8 @@ struct Step {
     lane: u8,
 }
 
-const _: () = assert!(SEARCH_BUCKETS_MAX <= 256);
+const LANES_U8: u8 = 10;
+const _: () = assert!(SEARCH_BUCKETS_MAX <= 256 && LANES_U8 as usize == LANES);
 
 /// Breadth first through the buckets that lanes of full buckets could move to, until one has room;
 /// then moves the lanes along that way, the last one first, so that every key stays findable.
@@ -242,12 +260,13 @@ fn make_room<M: FlowMemory>(memory: &mut M, first: u32, second: u32) -> Option<S
     let mut count = 2;
     for parent in 0..SEARCH_BUCKETS_MAX {
         let bucket = steps.get(parent).filter(|_| parent < count)?.bucket;
-        let signatures = buckets.get(bucket as usize)?.signatures;
-        for (lane, signature) in signatures.into_iter().enumerate() {
+        let full = buckets.get(bucket as usize)?;
+        for lane in 0..LANES_U8 {
+            let signature = full.signature(u32::from(lane));
             let step = Step {
                 bucket: other(bucket, signature, buckets.len()),
                 parent: u8::try_from(parent).ok()?,
-                lane: u8::try_from(lane).ok()?,
+                lane,
             };
             *steps.get_mut(count)? = step;
             if let Some(slot) = free_slot(buckets, step.bucket) {
@@ -274,7 +293,7 @@ fn shift<M: FlowMemory>(
         let lane = u32::from(step.lane);
         let buckets = memory.buckets();
         let source = buckets.get(from as usize)?;
-        let signature = *source.signatures.get(usize::from(step.lane))?;
+        let signature = source.signature(lane);
         let reference = source.reference(lane);
         // Only false if the way crosses itself: every move so far was sound, so stop here.
         if signature == 0 || other(from, signature, buckets.len()) != free.bucket() {

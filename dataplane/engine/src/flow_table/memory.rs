@@ -41,11 +41,11 @@ const LOAD_DENOMINATOR: usize = 5;
 const SLOTS_PER_FLOW: usize = 2;
 /// Added to every index, because a handful of buckets fills unevenly.
 const SPARE_BUCKETS: usize = 8;
-/// Entries at most: a reference has 31 bits for the entry, a slot number 32 for the slot.
-const ENTRIES_MAX: usize = 1 << 30;
+/// Entries at most (268 M): a slot number has 28 bits for the bucket.
+const ENTRIES_MAX: usize = 1 << 28;
 
 impl Layout {
-    /// What a table of `capacity` connections needs (at most 2³⁰ of them).
+    /// What a table of `capacity` connections needs (at most 2²⁸ of them).
     #[must_use]
     pub fn for_capacity(capacity: usize) -> Self {
         let entries = capacity.min(ENTRIES_MAX);
