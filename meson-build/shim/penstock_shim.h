@@ -29,7 +29,8 @@ unsigned int ps_rte_lcore_id(void);
 
 /* mbuf */
 struct rte_mbuf *ps_rte_pktmbuf_alloc(struct rte_mempool *pool);
-int ps_rte_pktmbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int count);
+int ps_rte_pktmbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs,
+        unsigned int count);
 void ps_rte_pktmbuf_free(struct rte_mbuf *mbuf);
 char *ps_rte_pktmbuf_prepend(struct rte_mbuf *mbuf, uint16_t len);
 char *ps_rte_pktmbuf_append(struct rte_mbuf *mbuf, uint16_t len);
@@ -38,16 +39,22 @@ int ps_rte_pktmbuf_trim(struct rte_mbuf *mbuf, uint16_t len);
 int ps_rte_pktmbuf_linearize(struct rte_mbuf *mbuf);
 int ps_rte_pktmbuf_chain(struct rte_mbuf *head, struct rte_mbuf *tail);
 uint16_t ps_rte_pktmbuf_data_room_size(struct rte_mempool *pool);
-void ps_rte_mbuf_set_tx_lens(struct rte_mbuf *mbuf, uint64_t l2_len, uint64_t l3_len, uint64_t l4_len);
+void ps_rte_mbuf_set_tx_lens(struct rte_mbuf *mbuf, uint64_t l2_len, uint64_t l3_len,
+        uint64_t l4_len);
 
 /* ethdev */
-uint16_t ps_rte_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
-uint16_t ps_rte_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
-uint16_t ps_rte_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count);
+uint16_t ps_rte_eth_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs,
+        uint16_t count);
+uint16_t ps_rte_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs,
+        uint16_t count);
+uint16_t ps_rte_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs,
+        uint16_t count);
 
 /* ring */
-unsigned int ps_rte_ring_sp_enqueue_burst(struct rte_ring *ring, void *const *objects, unsigned int count);
-unsigned int ps_rte_ring_sc_dequeue_burst(struct rte_ring *ring, void **objects, unsigned int count);
+unsigned int ps_rte_ring_sp_enqueue_burst(struct rte_ring *ring, void *const *objects,
+        unsigned int count);
+unsigned int ps_rte_ring_sc_dequeue_burst(struct rte_ring *ring, void **objects,
+        unsigned int count);
 unsigned int ps_rte_ring_count(const struct rte_ring *ring);
 unsigned int ps_rte_ring_free_count(const struct rte_ring *ring);
 

@@ -14,7 +14,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 /// Drivers and buses that nothing references by name: their constructors register them, so they
 /// are linked whole. The list is the appliance's choice (decision 2 of the design); what they
@@ -93,7 +93,20 @@ const PACKAGES: &str = "apt-get install libdpdk-dev libpcap-dev libclang-dev mes
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = error.to_string();
+            let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+            println!("cargo::error={first}");
+            eprintln!("{rest}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let shim = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../meson-build");
     for file in [
@@ -104,7 +117,9 @@ fn main() -> Result<()> {
         println!("cargo:rerun-if-changed={}", shim.join(file).display());
     }
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=PKG_CONFIG_PATH");
+    for variable in ["PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
 
     let dpdk = Dpdk::find()?;
     build_shim(&shim, &out)?;
@@ -275,11 +290,10 @@ fn link(dpdk: &Dpdk, out: &Path) -> Result<()> {
         println!("cargo:rustc-link-lib=static:-bundle={name}");
     }
     for (name, package) in SYSTEM_LIBRARIES {
-        if !dpdk.libdir.join(format!("lib{name}.so")).exists()
-            && !Path::new("/usr/lib/x86_64-linux-gnu")
-                .join(format!("lib{name}.so"))
-                .exists()
-        {
+        // The compiler answers with a path, or with the bare name when it finds none.
+        let asked = format!("-print-file-name=lib{name}.so");
+        let found = run(Command::new("cc").arg(asked), "gcc")?;
+        if !Path::new(found.trim()).exists() {
             return Err(format!("lib{name}.so is missing: apt-get install {package}").into());
         }
         println!("cargo:rustc-link-lib=dylib={name}");

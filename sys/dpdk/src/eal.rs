@@ -25,7 +25,7 @@ pub enum EalError {
     /// An option holds a NUL byte.
     #[error("option {0:?} holds a NUL byte")]
     Nul(String),
-    /// The file prefix is empty or holds a character that is not a letter, a digit, `-`, `_` or `.`.
+    /// The file prefix is empty or holds other characters than letters, digits, `-`, `_`, `.`.
     #[error("file prefix {0:?} is empty or holds other characters than letters, digits, - _ .")]
     FilePrefix(String),
     /// Huge pages are required, and too few are free.

@@ -104,8 +104,8 @@ pub enum PortError {
         /// Bytes wanted.
         wanted: usize,
     },
-    /// A receive queue could not be set up. Drivers that fill their ring from the pool at once (tap,
-    /// af_xdp: 2048 packets) fail so when the pool is too small.
+    /// A receive queue could not be set up. Drivers that fill their ring from the pool at once
+    /// (tap, and af_xdp with 2048 packets) fail so when the pool is too small.
     #[error(
         "port {port}: receive queue {queue} refused, with {available} packets free in its pool: \
          {errno}"

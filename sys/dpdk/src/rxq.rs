@@ -48,7 +48,8 @@ impl RxQueue {
         if room == 0 {
             return 0;
         }
-        // SAFETY: the port is started (`device` is shared by its users, and halts with the last), the queue is set up, this is its only user
+        // SAFETY: the port is started (`device` is shared by its users and halts with the last of
+        // them), the queue is set up, this is its only user
         // (`&mut self`, not Clone, not Sync), and there are `room` slots to write.
         let count = unsafe { dpdk_sys::ps_rte_eth_rx_burst(self.port, self.queue, slots, room) };
         let count = usize::from(count.min(room));

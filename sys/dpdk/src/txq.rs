@@ -36,7 +36,8 @@ impl TxQueue {
         if count == 0 {
             return 0;
         }
-        // SAFETY: the port is started (`device` is shared by its users, and halts with the last), the queue is set up, this is its only user
+        // SAFETY: the port is started (`device` is shared by its users and halts with the last of
+        // them), the queue is set up, this is its only user
         // (`&mut self`, not Clone, not Sync), and there are `count` packets to read.
         let sent = unsafe { dpdk_sys::ps_rte_eth_tx_burst(self.port, self.queue, slots, count) };
         let sent = usize::from(sent.min(count));

@@ -272,6 +272,46 @@ fn truncate_frees_the_segments_it_cuts_off() {
     assert_eq!(packet.pkt_len(), 300);
 }
 
+/// Writes a field of a packet's mbuf, as a driver would.
+fn write_field<T>(packet: Mbuf, offset: usize, value: T) -> Mbuf {
+    let raw = packet.into_raw();
+    // SAFETY: the offset of a field of this type, in an mbuf that this function owns.
+    unsafe { raw.cast::<u8>().add(offset).cast::<T>().write(value) };
+    // SAFETY: the pointer that `into_raw` just gave away.
+    unsafe { Mbuf::from_raw(raw) }
+}
+
+#[test]
+fn a_length_beyond_the_buffer_gives_no_bytes() {
+    let pool = pool();
+    let packet = pool.copy_from(&frame(60, 0)).unwrap();
+    let mut packet = write_field(packet, dpdk_sys::PS_MBUF_DATA_LEN, 2049_u16);
+    assert!(packet.data().is_empty() && packet.data_mut().is_empty());
+    assert_eq!(packet.copy_to(0, &mut [0; 10]), 0);
+    let packet = write_field(packet, dpdk_sys::PS_MBUF_DATA_LEN, 2048_u16);
+    assert_eq!(packet.data().len(), 2048);
+}
+
+#[test]
+fn what_the_driver_says_is_read() {
+    use dpdk::offload::{RxChecksum, RxVlan};
+    let flags = dpdk_sys::PS_MBUF_F_RX_VLAN
+        | dpdk_sys::PS_MBUF_F_RX_RSS_HASH
+        | dpdk_sys::PS_MBUF_F_RX_IP_CKSUM_GOOD
+        | dpdk_sys::PS_MBUF_F_RX_L4_CKSUM_BAD;
+    let packet = pool().copy_from(&frame(60, 0)).unwrap();
+    let packet = write_field(packet, dpdk_sys::PS_MBUF_OL_FLAGS, flags);
+    let packet = write_field(packet, dpdk_sys::PS_MBUF_VLAN_TCI, 0x604d_u16);
+    let mut packet = write_field(packet, dpdk_sys::PS_MBUF_RSS_HASH, 7_u32);
+    let (tci, stripped) = (0x604d, false);
+    assert_eq!(packet.rx_vlan(), Some(RxVlan { tci, stripped }));
+    assert_eq!(packet.rss_hash(), Some(7));
+    assert_eq!(packet.rx_ip_checksum(), RxChecksum::Good);
+    assert_eq!(packet.rx_l4_checksum(), RxChecksum::Bad);
+    packet.clear_offloads();
+    assert_eq!((packet.rx_vlan(), packet.rss_hash()), (None, None));
+}
+
 #[test]
 fn offloads_asked_for_can_be_forgotten() {
     let mut packet = pool().copy_from(&frame(60, 0)).unwrap();

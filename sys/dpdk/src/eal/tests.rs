@@ -82,7 +82,8 @@ fn more_huge_pages_than_there_are_cannot_be_required() {
 #[test]
 fn a_driver_description_is_read() {
     let text = "PMD_INFO_STRING= {\"name\": \"net_x\", \"params\": \"a=<int>\", \
-                \"kmod\": \"* vfio-pci\", \"pci_ids\": [[32902, 4110, 65535, 65535], [1, 2, 3, 4]]}";
+                \"kmod\": \"* vfio-pci\", \
+                \"pci_ids\": [[32902, 4110, 65535, 65535], [1, 2, 3, 4]]}";
     let driver = parse_driver(text).unwrap();
     assert_eq!(driver.name, "net_x");
     assert_eq!(driver.parameters, "a=<int>");
