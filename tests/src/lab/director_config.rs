@@ -65,7 +65,7 @@ impl DirectorConfig {
         });
         Self {
             name: format!("d{number}"),
-            workers: "1".to_owned(),
+            workers: if cpus() > 1 { "1" } else { "0" }.to_owned(),
             idle: "adaptive".to_owned(),
             flows_max: 100_000,
             director_lines: String::new(),
@@ -110,6 +110,10 @@ impl DirectorConfig {
         }
         text + "\n" + tables + "\n" + services
     }
+}
+
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Where director `number` answers.

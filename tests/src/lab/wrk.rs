@@ -49,6 +49,15 @@ pub struct WrkReport {
 }
 
 impl WrkReport {
+    /// Requests answered per second.
+    #[must_use]
+    pub fn per_second(&self) -> u64 {
+        let millis = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
+        (self.requests * 1000)
+            .checked_div(millis)
+            .unwrap_or_default()
+    }
+
     /// Errors of every kind.
     #[must_use]
     pub fn errors(&self) -> u64 {
