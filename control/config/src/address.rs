@@ -47,10 +47,10 @@ pub(crate) fn server(text: &str) -> Result<(Addr, Option<u16>), AddressError> {
 
 /// `ADDR/LEN` of an interface.
 pub(crate) fn interface(text: &str) -> Result<Prefix, AddressError> {
-    let prefix: Prefix = text.parse()?;
-    let (addr, _) = text.split_once('/').ok_or(AddressError::NotAnAddress)?;
+    let (addr, _) = text.split_once('/').ok_or(PrefixError::NoLen)?;
     let ip = addr.parse().map_err(|_| AddressError::NotAnAddress)?;
     refuse(ip)?;
+    let prefix: Prefix = text.parse()?;
     if prefix.len == 0 {
         return Err(AddressError::WholeWorld);
     }

@@ -201,7 +201,9 @@ pub struct Report {
     /// What was found, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
     /// Errors beyond [`crate::DIAGNOSTICS_MAX`], counted and not kept.
-    pub hidden_count: usize,
+    pub hidden_error_count: usize,
+    /// Warnings beyond [`crate::DIAGNOSTICS_MAX`], counted and not kept.
+    pub hidden_warning_count: usize,
 }
 
 impl Report {
@@ -218,7 +220,7 @@ impl Report {
     /// Whether nothing was found.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.diagnostics.is_empty() && self.hidden_count == 0
+        self.diagnostics.is_empty()
     }
 
     fn of(&self, severity: Severity) -> impl Iterator<Item = &Diagnostic> {
@@ -231,13 +233,15 @@ impl Report {
 impl fmt::Display for Report {
     /// The counts; [`Report::render`] has the whole story.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errors = self.errors().count();
+        let warnings = self.warnings().count();
         let mut comma = "";
         for (count, name) in [
+            (errors.saturating_add(self.hidden_error_count), "error"),
             (
-                self.errors().count().saturating_add(self.hidden_count),
-                "error",
+                warnings.saturating_add(self.hidden_warning_count),
+                "warning",
             ),
-            (self.warnings().count(), "warning"),
         ] {
             if count > 0 {
                 let plural = if count == 1 { "" } else { "s" };

@@ -13,9 +13,9 @@ pub(crate) struct Findings<'t> {
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
     report: Report,
-    /// Lines with syntax errors, ascending: what TOML made of them is not worth a second error.
-    broken_lines: Vec<usize>,
+    broken: Broken,
     error_count: usize,
+    warning_count: usize,
 }
 
 impl<'t> Findings<'t> {
@@ -25,90 +25,67 @@ impl<'t> Findings<'t> {
             text,
             lines: std::iter::once(0).chain(newlines).collect(),
             report: Report::default(),
-            broken_lines: Vec::new(),
+            broken: Broken::default(),
             error_count: 0,
+            warning_count: 0,
         }
     }
 
     pub(crate) fn add(&mut self, mut found: Diagnostic) {
-        let (line, column) = self.position(found.span.start);
-        let broken = self.broken_lines.binary_search(&line).is_ok();
-        let doubtful = found.code == Code::MissingKey || found.severity == Severity::Warning;
-        if broken || (doubtful && !self.broken_lines.is_empty()) {
+        if self.is_consequence(&found) {
             return;
         }
-        if found.severity == Severity::Error {
+        let count = match found.severity {
+            Severity::Error => &mut self.error_count,
+            Severity::Warning => &mut self.warning_count,
+        };
+        *count = count.saturating_add(1);
+        if *count <= DIAGNOSTICS_MAX {
+            (found.line, found.column) = self.position(found.span.start);
+            self.report.diagnostics.push(found);
+        }
+    }
+
+    /// Counts an error that is one too many to be kept; false if it would be kept.
+    pub(crate) fn count_only(&mut self) -> bool {
+        let full = self.error_count >= DIAGNOSTICS_MAX;
+        if full {
             self.error_count = self.error_count.saturating_add(1);
         }
-        if self.report.diagnostics.len() >= DIAGNOSTICS_MAX {
-            if found.severity == Severity::Error {
-                self.report.hidden_count = self.report.hidden_count.saturating_add(1);
-            }
-            return;
-        }
-        (found.line, found.column) = (line, column);
-        self.report.diagnostics.push(found);
+        full
     }
 
-    /// Adds what is wrong with the TOML itself, all of it before anything else.
-    pub(crate) fn add_syntax(&mut self, errors: &[toml::de::Error]) {
-        let mut errors: Vec<_> = errors
+    /// What is broken about the text; to be known before anything but syntax errors is added.
+    pub(crate) fn set_broken(&mut self, broken: Broken) {
+        self.broken = broken;
+    }
+
+    /// Whether a syntax error may be the reason of what was found.
+    fn is_consequence(&self, found: &Diagnostic) -> bool {
+        if self.broken.lines.is_empty() || found.code == Code::Syntax {
+            return false;
+        }
+        if found.severity == Severity::Warning {
+            return true;
+        }
+        let line = self.line_of(found.span.start);
+        if found.code != Code::MissingKey {
+            return self.broken.lines.binary_search(&line).is_ok();
+        }
+        if self.broken.rest_is_lost || found.span.is_empty() {
+            return true;
+        }
+        // The key may stand in a broken line of its table: from its header to the next one.
+        let table_end = self
+            .lines
             .iter()
-            .map(|error| (error.span().unwrap_or(0..0), error.message()))
-            .collect();
-        errors.sort_by_key(|(span, _)| (span.start, span.end));
-        let mut broken = Vec::new();
-        let mut open_list = false;
-        for (span, message) in errors {
-            let line = self.line_of(span.start);
-            // The first error of a line is the cause of the others, and a list that is not
-            // closed that of everything up to the end of the file.
-            let consequence = open_list || broken.last() == Some(&line);
-            if broken.last() != Some(&line) {
-                broken.push(line);
-            }
-            open_list |= message.starts_with("missing comma between array elements");
-            if !consequence {
-                self.add(self.syntax(span, message));
-            }
-        }
-        self.broken_lines = broken;
-    }
-
-    fn syntax(&self, span: Range<usize>, message: &str) -> Diagnostic {
-        let seen = self.source(&span);
-        let no_value = seen.is_empty() && message.starts_with("string values must be quoted");
-        let unquoted = [
-            "string values",
-            "invalid date",
-            "invalid float",
-            "invalid integer",
-        ]
-        .iter()
-        .chain(&["invalid boolean"])
-        .any(|start| message.starts_with(start));
-        let help = if message.starts_with("duplicate key") {
-            "each key and each [table] stands once; more of a kind are [[tables]]".to_owned()
-        } else if message.starts_with("missing comma between array elements") {
-            "separate the entries by `,`, and close the list with `]`".to_owned()
-        } else if no_value {
-            "put a value behind `=`".to_owned()
-        } else if unquoted && !seen.is_empty() {
-            format!("if this is text, put it in quotes: \"{seen}\"")
-        } else {
-            "see https://toml.io for the syntax".to_owned()
-        };
-        let message = match no_value {
-            true => "a value is missing".to_owned(),
-            false => message.to_owned(),
-        };
-        let place = Place {
-            key: String::new(),
-            span,
-        };
-        Diagnostic::new(Code::Syntax, &place, message)
-            .seen(seen)
-            .help(help)
+            .zip(1_usize..)
+            .skip(line)
+            .find(|(start, _)| is_header(self.text.get(**start..).unwrap_or("")))
+            .map_or(usize::MAX, |(_, next)| next);
+        let next = self.broken.lines.partition_point(|broken| *broken < line);
+        let broken = self.broken.lines.get(next);
+        broken.is_some_and(|broken| *broken < table_end)
     }
 
     /// The text of a value, shortened.
@@ -122,6 +99,19 @@ impl<'t> Findings<'t> {
         shown
     }
 
+    /// Where a line stands, from its first byte to the end of the line, exclusive.
+    pub(crate) fn line_span(&self, line: usize) -> Range<usize> {
+        let start = line.checked_sub(1).and_then(|index| self.lines.get(index));
+        let start = start.copied().unwrap_or(self.text.len());
+        let rest = self.text.get(start..).unwrap_or("");
+        let len = rest.find('\n').unwrap_or(rest.len());
+        start..start.saturating_add(len)
+    }
+
+    pub(crate) const fn text(&self) -> &'t str {
+        self.text
+    }
+
     pub(crate) fn line_of(&self, at: usize) -> usize {
         self.lines.partition_point(|start| *start <= at)
     }
@@ -132,6 +122,8 @@ impl<'t> Findings<'t> {
 
     /// By place; errors of one place in the order they were found.
     pub(crate) fn into_report(mut self) -> Report {
+        self.report.hidden_error_count = self.error_count.saturating_sub(DIAGNOSTICS_MAX);
+        self.report.hidden_warning_count = self.warning_count.saturating_sub(DIAGNOSTICS_MAX);
         self.report
             .diagnostics
             .sort_by_key(|found| (found.line, found.column));
@@ -141,16 +133,26 @@ impl<'t> Findings<'t> {
     /// Line and column, both from 1, the column in characters.
     fn position(&self, at: usize) -> (usize, usize) {
         let line = self.line_of(at);
-        let start = line
-            .checked_sub(1)
-            .and_then(|index| self.lines.get(index))
-            .copied()
-            .unwrap_or(0);
+        let start = self.line_span(line).start;
         let before = self.text.get(start..at).unwrap_or("");
         // The mark that some editors put in front of a file is no character of it.
         let before = before.trim_start_matches('\u{feff}');
         (line, before.chars().count().saturating_add(1))
     }
+}
+
+/// What syntax errors make of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Broken {
+    /// Lines with syntax errors, ascending: what TOML made of them is not worth a second error.
+    pub(crate) lines: Vec<usize>,
+    /// A list was not closed, so that nobody knows what the lines behind it mean.
+    pub(crate) rest_is_lost: bool,
+}
+
+/// Whether a line opens a table.
+pub(crate) fn is_header(line: &str) -> bool {
+    line.trim_start_matches([' ', '\t']).starts_with('[')
 }
 
 /// Characters of a value that are repeated in its error.

@@ -27,6 +27,7 @@ mod render;
 mod schema;
 mod section;
 mod suggest;
+mod syntax;
 mod types;
 
 use toml::de::DeTable;
@@ -69,7 +70,11 @@ pub fn parse(text: &str) -> Result<Parsed, Report> {
     }
     let mut findings = Findings::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
-    findings.add_syntax(&errors);
+    let patched = syntax::check(&mut findings, &errors);
+    let document = match &patched {
+        Some(patched) => DeTable::parse_recoverable(patched).0,
+        None => document,
+    };
     let config = read::config(&mut findings, document.get_ref());
     let failed = findings.error_count() > 0;
     let report = findings.into_report();

@@ -17,9 +17,13 @@ impl Report {
             one(&mut out, diagnostic, file, text, &paint).unwrap_or_default();
             out.push('\n');
         }
-        if self.hidden_count > 0 {
-            let more = self.hidden_count;
-            out.push_str(&format!("and {more} more errors, not shown\n\n"));
+        for (count, name) in [
+            (self.hidden_error_count, "errors"),
+            (self.hidden_warning_count, "warnings"),
+        ] {
+            if count > 0 {
+                out.push_str(&format!("and {count} more {name}, not shown\n\n"));
+            }
         }
         if !self.is_empty() {
             out.push_str(&format!("{}: {self}\n", printable(file)));

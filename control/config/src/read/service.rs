@@ -25,7 +25,6 @@ impl Reader<'_, '_> {
                 _ => services = None,
             }
             if self.server_count > REALS_MAX {
-                too_many(self.findings, &section.place, "servers", REALS_MAX);
                 return None;
             }
         }
@@ -39,9 +38,12 @@ impl Reader<'_, '_> {
         let scheduler = scheduler.and_then(|word| SchedulerKind::from_name(word.value));
         let forward = self.forward(section);
         let drain_s = section.integer(self.findings, "drain_s");
-        let room = REALS_MAX.saturating_add(1);
-        let sections = section.tables(self.findings, "server", room);
+        let sections = section.tables(self.findings, "server", usize::MAX);
         self.server_count = self.server_count.saturating_add(sections.len());
+        if self.server_count > REALS_MAX {
+            too_many(self.findings, &section.place, "servers", REALS_MAX);
+            return None;
+        }
         let owner = Owner { key, forward };
         let mut seen = Seen::new();
         let servers: Vec<Option<Server>> = sections
