@@ -6,6 +6,7 @@
 #![allow(
     clippy::disallowed_macros,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "how cargo is told"
 )]
 
@@ -58,8 +59,6 @@ const SYSTEM_LIBRARIES: &[(&str, &str)] = &[
     ("bpf", "libbpf-dev"),
     ("numa", "libnuma-dev"),
     ("bsd", "libbsd-dev"),
-    ("jansson", "libjansson-dev"),
-    ("elf", "libelf-dev"),
 ];
 
 /// Functions and constants that `sys/dpdk` uses: the bindings hold these and the types they need.

@@ -275,8 +275,10 @@ fn truncate_frees_the_segments_it_cuts_off() {
 /// Writes a field of a packet's mbuf, as a driver would.
 fn write_field<T>(packet: Mbuf, offset: usize, value: T) -> Mbuf {
     let raw = packet.into_raw();
-    // SAFETY: the offset of a field of this type, in an mbuf that this function owns.
-    unsafe { raw.cast::<u8>().add(offset).cast::<T>().write(value) };
+    // SAFETY: the offset of a field of an mbuf that this function owns.
+    let field = unsafe { raw.cast::<u8>().add(offset) };
+    // SAFETY: the field has this type.
+    unsafe { field.cast::<T>().write(value) };
     // SAFETY: the pointer that `into_raw` just gave away.
     unsafe { Mbuf::from_raw(raw) }
 }
