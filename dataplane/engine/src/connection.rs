@@ -39,6 +39,18 @@ impl FlowKey {
             destination_port: parsed.destination_port,
         }
     }
+
+    /// The key of the answer.
+    #[must_use]
+    pub const fn reversed(&self) -> Self {
+        Self {
+            protocol: self.protocol,
+            source: self.destination,
+            source_port: self.destination_port,
+            destination: self.source,
+            destination_port: self.source_port,
+        }
+    }
 }
 
 /// The way from a server's slot to its address, for the flow table.

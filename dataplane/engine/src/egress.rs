@@ -11,9 +11,9 @@ use wire::ipv4::Ipv4;
 use wire::packet::{Kind, Parsed, parse};
 
 use crate::engine::{Context, Engine};
-use crate::flow_table::FlowMemory;
+use crate::flow_table::{Direction, FlowKey, FlowMemory};
 use crate::forward::icmp_error::{self, Trouble};
-use crate::forward::{fragment, link};
+use crate::forward::{fragment, link, nat};
 use crate::verdict::{DropReason, PuntClass, Verdict};
 use crate::waiting::{Held, QueueFull, Resolve};
 
@@ -216,16 +216,40 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     where
         P: PacketPool<Buf = B>,
     {
-        let Held { packet, .. } = held;
-        if let Ok(parsed) = parse(packet.bytes(), packet.total_len()) {
+        let Held {
+            mut packet,
+            l3_offset,
+            ..
+        } = held;
+        // One without an Ethernet header was made here: an error, or a piece of a larger packet.
+        if l3_offset > 0
+            && let Ok(parsed) = parse(packet.bytes(), packet.total_len())
+        {
             let to = Addr::from_octets(parsed.source);
-            let source = egress(cx.snapshot.fib.hop(to), cx.snapshot)
-                .map_or(Addr::UNSPECIFIED, |iface| own_address(iface, to));
-            if source != Addr::UNSPECIFIED {
+            let source = self
+                .untranslate(&mut packet, &parsed, cx.snapshot)
+                .or_else(|| {
+                    let iface = egress(cx.snapshot.fib.hop(to), cx.snapshot)?;
+                    Some(own_address(iface, to))
+                })
+                .filter(|source| !source.is_unspecified());
+            if let Some(source) = source {
                 self.complain(&packet, &parsed, Trouble::HostUnreachable, source, cx);
             }
         }
         self.discard(packet, DropReason::NeighbourTimeout, cx);
+    }
+
+    /// Gives a packet that waits for a NAT server the destination back by which its client knows
+    /// the connection, and returns the VIP; nothing is changed if it is no such packet.
+    fn untranslate(&self, packet: &mut B, parsed: &Parsed, snapshot: &Snapshot) -> Option<Addr> {
+        let answer = FlowKey::of(parsed).reversed();
+        let (id, direction) = self.find(&answer, &snapshot.services)?;
+        let (flow, _) = self.flow_and_real(id, snapshot)?;
+        let known_as = (flow.virtual_ip, flow.vport);
+        (direction == Direction::Outbound
+            && nat::rewrite(packet, parsed, nat::End::Destination, known_as))
+        .then_some(flow.virtual_ip)
     }
 }
 

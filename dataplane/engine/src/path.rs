@@ -278,9 +278,11 @@ fn linux_only(bytes: &[u8], parsed: &Parsed) -> Option<PuntClass> {
     if group || destination.is_multicast_or_broadcast() {
         return Some(PuntClass::Multicast);
     }
-    let link_local =
-        destination.is_link_local() || Addr::from_octets(parsed.source).is_link_local();
-    link_local.then(|| local_class(parsed))
+    let source = Addr::from_octets(parsed.source);
+    // Neither may be forwarded (RFC 3927 §2.7, RFC 4291 §2.5; RFC 1812 §5.3.7).
+    let stays_here =
+        destination.is_link_local() || source.is_link_local() || source.is_unspecified();
+    stays_here.then(|| local_class(parsed))
 }
 
 /// The class of a packet that a route gives to Linux.

@@ -73,6 +73,13 @@ impl Addr {
         }
     }
 
+    /// Whether it is 0.0.0.0 or `::`, the address of somebody who has none yet.
+    #[must_use]
+    #[inline]
+    pub fn is_unspecified(&self) -> bool {
+        *self == Self::UNSPECIFIED || self.is_v4() && self.v4_octets() == [0; 4]
+    }
+
     /// Whether it is of link scope (169.254.0.0/16 or fe80::/10), never routed.
     #[must_use]
     pub fn is_link_local(&self) -> bool {

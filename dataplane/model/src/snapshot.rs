@@ -98,10 +98,12 @@ impl Interfaces {
         self.list.get(id.index())
     }
 
-    /// The interface that a frame of that tag on that port came in by.
+    /// The interface that a frame of that tag on that port came in by. Tag 0 carries a priority and
+    /// no VLAN (IEEE 802.1Q §6.9.1).
     #[must_use]
     #[inline]
     pub fn ingress(&self, port: PortId, vlan: Option<u16>) -> Option<&Interface> {
+        let vlan = vlan.filter(|id| *id != 0);
         self.list
             .iter()
             .find(|iface| iface.port == port && iface.vlan == vlan)

@@ -29,8 +29,7 @@ pub fn may_answer(bytes: &[u8], parsed: &Parsed) -> bool {
     if parsed.fragment == Fragment::Later
         || !single(source)
         || !single(Addr::from_octets(parsed.destination))
-        || source == Addr::UNSPECIFIED
-        || source.v4_octets() == [0; 4] && source.is_v4()
+        || source.is_unspecified()
     {
         return false;
     }
