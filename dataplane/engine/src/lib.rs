@@ -15,7 +15,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 extern crate std;
 
 pub mod affinity;
@@ -29,6 +29,8 @@ pub mod path;
 pub mod sched;
 pub mod stats;
 pub mod tcp_state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod timer_wheel;
 pub mod verdict;
 pub mod waiting;

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The lines that change a [`Bench`].
+#![allow(
+    clippy::panic,
+    reason = "a line that makes no sense is a mistake in the test"
+)]
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::str::FromStr;
+
+use model::addr::{Addr, Mac, Prefix};
+use model::fib::Route;
+use model::ids::{IfaceId, PortId};
+use model::op::Op;
+use model::service::{
+    ForwardMode, Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Weight,
+};
+use model::snapshot::Interface;
+
+use super::{Bench, mac_of};
+
+/// What every bench starts with.
+pub(super) const PICTURE: &str = "
+    iface 0 port 0 mtu 1500 10.0.0.1/24 2001:db8::1/64
+    iface 1 port 1 mtu 1500 10.1.0.1/24 2001:db8:1::1/64
+    route 0.0.0.0/0 via 0 10.0.0.254
+    route ::/0 via 0 2001:db8::fe
+    neighbour 0 10.0.0.9
+    neighbour 0 10.0.0.254
+    neighbour 0 2001:db8::9
+    neighbour 0 2001:db8::fe
+    neighbour 1 10.1.0.11
+    neighbour 1 10.1.0.12
+    neighbour 1 10.1.0.13
+    neighbour 1 10.1.0.14
+    neighbour 1 2001:db8:1::11
+    neighbour 1 2001:db8:1::12
+    neighbour 1 2001:db8:1::13
+";
+
+/// The MAC of a port in a bench: that of port 0 is the builder's default destination.
+pub(super) const fn port_mac(port: u16) -> Mac {
+    let [high, low] = port.to_be_bytes();
+    Mac([2, 0, 0, high, low, 2])
+}
+
+/// One line, split at blanks.
+struct Line<'a> {
+    text: &'a str,
+    words: Vec<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn refuse(&self, why: &str) -> ! {
+        panic!("{why}: {:?}", self.text)
+    }
+
+    fn word(&self, place: usize) -> &'a str {
+        match self.words.get(place) {
+            Some(word) => word,
+            None => self.refuse("a word is missing"),
+        }
+    }
+
+    fn get<T: FromStr>(&self, place: usize) -> T {
+        match self.word(place).parse() {
+            Ok(value) => value,
+            Err(_) => self.refuse("a word cannot be read"),
+        }
+    }
+
+    fn service_key(&self, place: usize) -> ServiceKey {
+        let protocol = match self.word(place) {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            _ => self.refuse("neither tcp nor udp"),
+        };
+        let (virtual_ip, vport) = endpoint(self.word(place + 1));
+        ServiceKey {
+            protocol,
+            virtual_ip,
+            vport,
+        }
+    }
+
+    fn service_spec(&self, place: usize) -> ServiceSpec {
+        let Some(scheduler) = SchedulerKind::from_name(self.word(place)) else {
+            self.refuse("no such scheduler");
+        };
+        ServiceSpec {
+            name: Arc::from(""),
+            scheduler,
+        }
+    }
+
+    fn real_spec(&self, place: usize) -> RealSpec {
+        let mode = match self.words.get(place) {
+            None | Some(&"nat") => ForwardMode::Nat,
+            Some(&"dr") => ForwardMode::Dr,
+            Some(_) => self.refuse("no such forwarding mode"),
+        };
+        let weight = if self.words.len() > place + 1 {
+            self.get(place + 1)
+        } else {
+            1
+        };
+        let Some(weight) = Weight::new(weight) else {
+            self.refuse("too large a weight");
+        };
+        RealSpec { mode, weight }
+    }
+
+    fn route(&self) -> Route {
+        match self.word(2) {
+            "local" => Route::Local,
+            "kernel" => Route::Kernel,
+            "blackhole" => Route::Blackhole,
+            "via" => Route::Via {
+                iface: IfaceId(self.get(3)),
+                gateway: self.words.get(4).map(|_| self.get(4)),
+            },
+            _ => self.refuse("no such route"),
+        }
+    }
+
+    /// `iface 2 port 1 vlan 10 mtu 1500 192.168.0.1/24 …`
+    fn interface(&self) -> Interface {
+        let mut iface = Interface {
+            id: IfaceId(self.get(1)),
+            port: PortId(0),
+            vlan: None,
+            name: Arc::from(self.word(1)),
+            mac: Mac::default(),
+            mtu: 1500,
+            addresses: Vec::new(),
+        };
+        let mut place = 2;
+        while place < self.words.len() {
+            match self.word(place) {
+                "port" => iface.port = PortId(self.get(place + 1)),
+                "vlan" => iface.vlan = Some(self.get(place + 1)),
+                "mtu" => iface.mtu = self.get(place + 1),
+                _ => {
+                    iface.addresses.push(self.get(place));
+                    place -= 1;
+                }
+            }
+            place += 2;
+        }
+        iface.mac = port_mac(iface.port.0);
+        iface
+    }
+}
+
+impl Bench {
+    pub(super) fn apply_line(&mut self, text: &str) {
+        let text = text.split('#').next().unwrap_or_default().trim();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let line = Line { text, words };
+        match line.words.first().copied() {
+            None | Some("workers" | "flows") => {}
+            Some("at") => self.current = Some(line.service_key(1)),
+            Some("iface") => {
+                let iface = line.interface();
+                self.interfaces.retain(|known| known.id != iface.id);
+                self.interfaces.push(iface);
+                self.interfaces.sort_by_key(|iface| iface.id);
+            }
+            Some("mtu") => {
+                let (id, mtu) = (IfaceId(line.get(1)), line.get(2));
+                for iface in self.interfaces.iter_mut().filter(|iface| iface.id == id) {
+                    iface.mtu = mtu;
+                }
+            }
+            Some("route") => {
+                let prefix: Prefix = line.get(1);
+                self.routes.retain(|(known, _)| *known != prefix);
+                self.routes.push((prefix, line.route()));
+            }
+            Some("neighbour") => {
+                let (iface, addr): (u16, Addr) = (line.get(1), line.get(2));
+                self.neighbours.insert((IfaceId(iface), addr), mac_of(addr));
+            }
+            Some("no-neighbour") => {
+                self.neighbours
+                    .remove(&(IfaceId(line.get(1)), line.get::<Addr>(2)));
+            }
+            Some("icmp-rate") => self.tunables.icmp_errors_per_s = line.get(1),
+            Some("reuse") => self.tunables.conn_reuse_mode = line.get(1),
+            Some(verb) => self.apply_service_line(verb, &line),
+        }
+    }
+
+    fn apply_service_line(&mut self, verb: &str, line: &Line<'_>) {
+        if verb == "service" {
+            self.current = Some(line.service_key(1));
+        }
+        let service = || match self.current {
+            Some(key) => key,
+            None => line.refuse("no service was named before"),
+        };
+        let real = || real_key(line.word(1));
+        let op = match verb {
+            "service" => Op::AddService {
+                key: service(),
+                spec: line.service_spec(3),
+            },
+            "edit-service" => Op::EditService {
+                key: service(),
+                spec: line.service_spec(1),
+            },
+            "delete-service" => Op::DeleteService { key: service() },
+            "real" => Op::AddReal {
+                service: service(),
+                real: real(),
+                spec: line.real_spec(2),
+            },
+            "edit-real" => Op::EditReal {
+                service: service(),
+                real: real(),
+                spec: line.real_spec(2),
+            },
+            "delete-real" => Op::DeleteReal {
+                service: service(),
+                real: real(),
+            },
+            "drain-real" => Op::DrainReal {
+                service: service(),
+                real: real(),
+            },
+            "timeouts" => Op::SetTimeouts {
+                tcp_s: line.get(1),
+                tcp_fin_s: line.get(2),
+                udp_s: line.get(3),
+            },
+            _ => line.refuse("no such line"),
+        };
+        if let Err(error) = self.change(&op) {
+            line.refuse(&error.to_string());
+        }
+    }
+}
+
+/// The key of the server at `RIP:rport`.
+pub(super) fn real_key(text: &str) -> RealKey {
+    let (real_ip, rport) = endpoint(text);
+    RealKey { real_ip, rport }
+}
+
+fn endpoint(text: &str) -> (Addr, u16) {
+    match text.parse::<SocketAddr>() {
+        Ok(endpoint) => (endpoint.ip().into(), endpoint.port()),
+        Err(_) => panic!("not address:port: {text:?}"),
+    }
+}
