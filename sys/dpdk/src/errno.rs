@@ -11,6 +11,8 @@ pub struct Errno(i32);
 impl Errno {
     /// The device or file exists already.
     pub const EXISTS: Self = Self(libc::EEXIST);
+    /// No room for all of what was asked for.
+    pub const NO_BUFFERS: Self = Self(libc::ENOBUFS);
     /// No such device.
     pub const NO_DEVICE: Self = Self(libc::ENODEV);
     /// Out of memory.

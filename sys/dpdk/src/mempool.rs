@@ -117,7 +117,10 @@ impl Mempool {
                 data_room,
             }))),
             None => match Errno::last_rte() {
-                Errno::NO_MEMORY => Err(MempoolError::Memory { count, data_room }),
+                // The second when memory runs out half-way.
+                Errno::NO_MEMORY | Errno::NO_BUFFERS => {
+                    Err(MempoolError::Memory { count, data_room })
+                }
                 errno => Err(MempoolError::Create { count, errno }),
             },
         }
@@ -227,7 +230,7 @@ static RETIRED: Mutex<Vec<Retired>> = Mutex::new(Vec::new());
 /// How long a pool must have been seen full before its memory goes. A thread that frees the last
 /// packet counts it in before it has finished writing to the pool; that takes nanoseconds unless
 /// the thread is descheduled in between.
-const FULL_NS_MIN: u64 = 10_000_000_000;
+const FULL_NS_MIN: u64 = 1_000_000_000;
 
 /// Frees retired pools that have been full for a while; runs when a pool is made or retired.
 fn free_retired() {

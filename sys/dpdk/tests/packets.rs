@@ -112,18 +112,6 @@ fn a_cache_larger_than_the_pool_is_refused() {
 }
 
 #[test]
-fn a_pool_larger_than_memory_is_refused() {
-    let error = Mempool::new(eal(), "huge", 1 << 20, 0, DATA_ROOM_DEFAULT, None).unwrap_err();
-    assert_eq!(
-        error,
-        MempoolError::Memory {
-            count: 1 << 20,
-            data_room: DATA_ROOM_DEFAULT
-        }
-    );
-}
-
-#[test]
 fn a_fresh_packet_is_empty_with_the_default_headroom() {
     let packet = pool().alloc().unwrap();
     assert_eq!(packet.data(), &[] as &[u8]);
@@ -438,10 +426,5 @@ fn a_ring_without_room_is_refused() {
     assert_eq!(
         mbuf_ring(eal(), "vast", vast, None).unwrap_err(),
         RingError::Capacity(vast)
-    );
-    let large = dpdk::ring::CAPACITY_MAX - 1;
-    assert_eq!(
-        mbuf_ring(eal(), "large", large, None).unwrap_err(),
-        RingError::Memory(large)
     );
 }

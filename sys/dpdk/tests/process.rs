@@ -9,8 +9,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 use common::eal;
+use dpdk::mempool::DATA_ROOM_DEFAULT;
 use dpdk::thread::{self, ThreadError};
-use dpdk::{Eal, EalError, HugeSlice, MbufBatch, MemError, MemoryKind, Port, PortConfig};
+use dpdk::{
+    Eal, EalError, HugeSlice, MbufBatch, MemError, MemoryKind, Mempool, MempoolError, Port,
+    PortConfig, RingError, mbuf_ring,
+};
 
 #[test]
 fn dpdk_is_linked_statically() {
@@ -98,6 +102,29 @@ fn two_instances_run_side_by_side() {
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
     }
+}
+
+// These two take all memory for a moment: no other test of this binary has a pool or a ring.
+
+#[test]
+fn a_pool_larger_than_memory_is_refused() {
+    let error = Mempool::new(eal(), "huge", 1 << 20, 0, DATA_ROOM_DEFAULT, None).unwrap_err();
+    assert_eq!(
+        error,
+        MempoolError::Memory {
+            count: 1 << 20,
+            data_room: DATA_ROOM_DEFAULT
+        }
+    );
+}
+
+#[test]
+fn a_ring_larger_than_memory_is_refused() {
+    let large = dpdk::ring::CAPACITY_MAX - 1;
+    assert_eq!(
+        mbuf_ring(eal(), "large", large, None).unwrap_err(),
+        RingError::Memory(large)
+    );
 }
 
 fn resident_kib() -> u64 {
