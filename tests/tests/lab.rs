@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The lab itself: it goes up and down, stays apart from other labs, and its instruments count right.
+//! The lab itself: it goes up and down, stays apart from others, and its instruments count right.
 #![forbid(unsafe_code)]
 
 use std::env;

@@ -2,8 +2,8 @@
 //! The lab's address plan; the same in every topology, so that one config text serves them all.
 //!
 //! ```text
-//! client network  10.10.0.0/24  2001:db8:10::/64   director .1   clients .2 .3 .4   VIPs .100 - .103
-//! server network  10.20.0.0/24  2001:db8:20::/64   director .1   real servers .11 .12 .13 ...
+//! client network  10.10.0.0/24  2001:db8:10::/64  director .1  clients .2 .3 .4  VIPs .100 - .103
+//! server network  10.20.0.0/24  2001:db8:20::/64  director .1  real servers .11 .12 .13 ...
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

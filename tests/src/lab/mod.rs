@@ -186,16 +186,21 @@ pub fn unavailable() -> Option<String> {
     ))
 }
 
-/// True where no lab can be made, with the reason printed past the test runner's capture.
+/// True where no lab can be made, with the reason printed.
 #[must_use]
 pub fn skipped() -> bool {
-    let Some(reason) = unavailable() else {
-        return false;
-    };
+    let reason = unavailable();
+    if let Some(reason) = &reason {
+        skip(reason);
+    }
+    reason.is_some()
+}
+
+/// Says why a test does not run, past the test runner's capture.
+pub fn skip(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // A closed standard error is no reason to fail.
     writeln!(std::io::stderr(), "skipped: {test}: {reason}").unwrap_or_default();
-    true
 }
 
 fn in_path(program: &str) -> bool {

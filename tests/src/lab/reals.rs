@@ -98,7 +98,8 @@ impl Reals {
         Ok(shares)
     }
 
-    /// The same as `shares` for a load that did not count its requests exactly: waits until the logs rest.
+    /// The same as `shares` for a load that did not count its requests exactly: waits until the
+    /// logs rest.
     pub fn settled(&mut self) -> LabResult<Shares> {
         let (mut shares, mut before, mut quiet) = (Shares::default(), u64::MAX, 0);
         wait_for("access logs to rest", LOG_BOUND, || {

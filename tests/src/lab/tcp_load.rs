@@ -326,7 +326,7 @@ impl TcpReport {
                 } = self;
                 let words = self.examples.join("\n  ");
                 format!(
-                    "  {ok} answered, {unsent} not sent, {connections_failed} keep-alive connections \
+                    "  {ok} answered, {unsent} not sent, {connections_failed} kept connections \
                  lost, {failures:?}\n  {words}"
                 )
             },

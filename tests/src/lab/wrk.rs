@@ -151,8 +151,8 @@ fn parse(text: &str) -> LabResult<WrkReport> {
 /// wrk's own summary is written for people; this is the same for programs.
 const REPORT: &str = r#"done = function(summary, latency, requests)
   local e = summary.errors
-  local form = 'lab: {"requests":%d,"bytes":%d,"elapsed_us":%d,"connect":%d,"read":%d,"write":%d,' ..
-    '"timeout":%d,"status":%d,"p50_us":%d,"p99_us":%d,"max_us":%d}\n'
+  local form = 'lab: {"requests":%d,"bytes":%d,"elapsed_us":%d,"connect":%d,"read":%d,' ..
+    '"write":%d,"timeout":%d,"status":%d,"p50_us":%d,"p99_us":%d,"max_us":%d}\n'
   io.write(string.format(form, summary.requests, summary.bytes, summary.duration, e.connect, e.read,
     e.write, e.timeout, e.status, latency:percentile(50), latency:percentile(99), latency.max))
 end

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `make demo`: penstock balances real HTTP and DNS between real servers, and everyone's figures are
-//! compared: the clients', the servers' access logs and the director's own.
+//! `make demo`: penstock balances real HTTP and DNS between real servers, and everyone's figures
+//! are compared: the clients', the servers' access logs and the director's own.
 //!
 //! `KEEP=1` in the environment leaves the lab up; `demo clean` takes such labs down. Exit status 0
 //! means that every request was answered and every figure is right.
@@ -29,25 +29,24 @@ use traffic::Traffic;
 fn main() -> ExitCode {
     let done = match env::args().nth(1).as_deref() {
         None => supervise(),
-        Some(PLAY) => unblock_signals().and_then(|()| demo()),
-        Some("clean") => clean(),
+        Some(PLAY) => unblock_signals()
+            .and_then(|()| demo())
+            .map(|()| ExitCode::SUCCESS),
+        Some("clean") => clean().map(|()| ExitCode::SUCCESS),
         Some(other) => Err(LabError::check(
             "usage: demo [clean]",
             format!("  got: {other}"),
         )),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(format_args!("\nFAILED: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        say(format_args!("\nFAILED: {error}"));
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs the demo as a child, so that someone is left to take the lab down when a signal or anything
 /// else ends it: what a dead process made, the sweep removes.
-fn supervise() -> LabResult<()> {
+fn supervise() -> LabResult<ExitCode> {
     if let Some(reason) = unavailable() {
         return Err(LabError::check("no demo here", reason));
     }
@@ -67,16 +66,17 @@ fn supervise() -> LabResult<()> {
     let status = child
         .wait()
         .map_err(|error| LabError::io("wait for the demo", error))?;
-    if status.code().is_none() {
-        sweep()?;
-    }
     match status.code() {
-        Some(0) => Ok(()),
-        Some(_) => Err(LabError::check("see above", "")),
-        None => Err(LabError::check(
-            "the demo was ended; its lab is removed",
-            status.to_string(),
-        )),
+        Some(0) => Ok(ExitCode::SUCCESS),
+        // It has said why.
+        Some(_) => Ok(ExitCode::FAILURE),
+        None => {
+            sweep()?;
+            Err(LabError::check(
+                "the demo was ended and its lab is removed",
+                status.to_string(),
+            ))
+        }
     }
 }
 

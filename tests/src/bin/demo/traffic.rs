@@ -237,7 +237,8 @@ fn tell(web: Web, requests: u64, how: &str, shares: &Shares, millis: u128) {
     let connections = counts(&connections.collect());
     let forward = web.forward();
     say(format_args!(
-        "http {forward:4} {requests} requests, {how}: 0 failed, connections {connections}, {millis} ms"
+        "http {forward:4} {requests} requests, {how}: 0 failed, \
+         connections {connections}, {millis} ms"
     ));
 }
 
