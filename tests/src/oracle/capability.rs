@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a case needs that the engine has not yet: found before anything is replayed, so that the
+//! report names it. This list only shrinks.
+
+use model::addr::Prefix;
+use wire::ipv4::IpProtocol;
+use wire::packet::{Fragment, Parsed, parse};
+
+use super::case::{Case, Step};
+use super::ipvsadm::{self, LineError};
+
+/// Sysctls that are tunables of the engine, whatever their value.
+pub(super) const CONN_REUSE_MODE: &str = "net.ipv4.vs.conn_reuse_mode";
+
+/// Sysctls whose default is how the engine behaves, and that default
+/// (`Documentation/networking/ipvs-sysctl.rst`).
+const DEFAULTS: [(&str, &str); 22] = [
+    ("net.ipv4.icmp_ratelimit", "0"),
+    ("net.ipv4.icmp_ratemask", "0"),
+    ("net.ipv4.ip_forward", "1"),
+    ("net.ipv4.vs.am_droprate", "10"),
+    ("net.ipv4.vs.amemthresh", "1024"),
+    ("net.ipv4.vs.backup_only", "0"),
+    ("net.ipv4.vs.cache_bypass", "0"),
+    ("net.ipv4.vs.conntrack", "0"),
+    ("net.ipv4.vs.drop_entry", "0"),
+    ("net.ipv4.vs.drop_packet", "0"),
+    ("net.ipv4.vs.expire_nodest_conn", "0"),
+    ("net.ipv4.vs.expire_quiescent_template", "0"),
+    ("net.ipv4.vs.ignore_tunneled", "0"),
+    ("net.ipv4.vs.nat_icmp_send", "0"),
+    ("net.ipv4.vs.pmtu_disc", "1"),
+    ("net.ipv4.vs.run_estimation", "1"),
+    ("net.ipv4.vs.schedule_icmp", "0"),
+    ("net.ipv4.vs.secure_tcp", "0"),
+    ("net.ipv4.vs.sloppy_sctp", "0"),
+    ("net.ipv4.vs.sloppy_tcp", "0"),
+    ("net.ipv4.vs.snat_reroute", "1"),
+    ("net.ipv6.conf.all.forwarding", "1"),
+];
+
+/// What is missing for this case, each thing once, in the order in which the case asks for it; or
+/// the first line that is none of ipvsadm's.
+pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
+    let mut missing = Vec::new();
+    let mut need = |what: String| {
+        if !missing.contains(&what) {
+            missing.push(what);
+        }
+    };
+    if case.topology != "std" {
+        need(format!("topology {}", case.topology));
+    }
+    for line in case.setup.iter().filter(|line| local_route(line).is_none()) {
+        need(format!("setup {line:?}"));
+    }
+    for (name, value) in case.all_settings() {
+        if !is_default(name, value) {
+            need(format!("{name} = {value}"));
+        }
+    }
+    for line in case.control_lines() {
+        match ipvsadm::parse(line) {
+            Err(LineError::Unsupported(what)) => need(what),
+            Err(malformed @ LineError::Malformed(..)) => return Err(malformed),
+            Ok(_) => {}
+        }
+    }
+    if case.has_draws {
+        need("drawn random numbers".into());
+    }
+    for step in &case.steps {
+        match step {
+            Step::Packet(step) => {
+                if let Some(what) = missing_for(&step.input.bytes) {
+                    need(what.into());
+                }
+            }
+            Step::Command { line, .. } if Command::parse(line).is_none() => {
+                need(format!("command {line:?}"));
+            }
+            Step::Command { .. }
+            | Step::Control(_)
+            | Step::Sysctl(_)
+            | Step::Sleep(..)
+            | Step::Dump(_) => {}
+        }
+    }
+    Ok(missing)
+}
+
+fn is_default(name: &str, value: &str) -> bool {
+    name == CONN_REUSE_MODE && value.parse::<u8>().is_ok() || DEFAULTS.contains(&(name, value))
+}
+
+/// What the engine cannot do with such a frame yet.
+fn missing_for(frame: &[u8]) -> Option<&'static str> {
+    let parsed = parse(frame, frame.len()).ok()?;
+    if parsed.fragment != Fragment::None {
+        return Some("fragments");
+    }
+    is_icmp_error(&parsed, frame).then_some("ICMP errors about known connections")
+}
+
+pub(super) fn is_icmp_error(parsed: &Parsed, frame: &[u8]) -> bool {
+    let kind = frame.get(usize::from(parsed.l4_offset)).copied();
+    match parsed.protocol {
+        IpProtocol::ICMP => kind.is_some_and(wire::icmp::is_error),
+        IpProtocol::ICMPV6 => kind.is_some_and(wire::icmpv6::is_error),
+        _ => false,
+    }
+}
+
+/// The prefix of a setup line that makes it local: `/sbin/ip route add local PREFIX dev lo`.
+pub(super) fn local_route(line: &str) -> Option<Prefix> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        ["ip" | "/sbin/ip", "route", "add", "local", prefix, "dev", "lo"] => prefix.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The two commands that occur in cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Command {
+    /// `ipvsadm --set TCP TCPFIN UDP`, seconds.
+    Set([u32; 3]),
+    /// `ipvsadm -Ln --timeout`.
+    ShowTimeouts,
+}
+
+impl Command {
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["ipvsadm", "--set", a, b, c] => {
+                Some(Self::Set([a.parse().ok()?, b.parse().ok()?, c.parse().ok()?]))
+            }
+            ["ipvsadm", "-Ln", "--timeout"] => Some(Self::ShowTimeouts),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The lines that `ipvsadm -S` writes and `ipvsadm -R` reads, as changes of the ledger.
+//!
+//! Every line of a case goes through here before anything is replayed, so that a case that needs
+//! what the engine has not says so in words.
+
+use std::str::SplitWhitespace;
+use std::sync::Arc;
+
+use model::addr::Addr;
+use model::op::Op;
+use model::service::{
+    ForwardMode, Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Weight,
+};
+
+/// What a line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// One change of the ledger.
+    Op(Op),
+    /// `-C`: every service goes.
+    Clear,
+}
+
+/// Why a line is no [`Change`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// `ipvsadm` would not take it either.
+    #[error("{0:?} is no ipvsadm line: {1}")]
+    Malformed(String, String),
+    /// It is right, and there is nothing here yet that could do it. Names what is missing.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+/// Scheduler of a service that names none (`ipvsadm`'s `DEF_SCHED`).
+const SCHEDULER: SchedulerKind = SchedulerKind::Wlc;
+/// Weight of a server that names none.
+const WEIGHT: u32 = 1;
+
+/// The options of a line, as far as they were given.
+#[derive(Debug, Default)]
+struct Options {
+    service: Option<ServiceKey>,
+    real: Option<(Addr, Option<u16>)>,
+    scheduler: Option<SchedulerKind>,
+    mode: Option<ForwardMode>,
+    weight: Option<Weight>,
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// [`LineError`].
+pub fn parse(line: &str) -> Result<Change, LineError> {
+    let malformed = |what: &str| LineError::Malformed(line.into(), what.into());
+    let mut words = line.split_whitespace();
+    let command = words.next().ok_or_else(|| malformed("it is empty"))?;
+    let options = options(&mut words, &malformed)?;
+    if command == "-C" {
+        return Ok(Change::Clear);
+    }
+    let key = options
+        .service
+        .ok_or_else(|| malformed("no service is named"))?;
+    let spec = ServiceSpec {
+        name: Arc::from(""),
+        scheduler: options.scheduler.unwrap_or(SCHEDULER),
+    };
+    let mode = options.mode.unwrap_or(ForwardMode::Dr);
+    let real = || {
+        let (real_ip, rport) = options
+            .real
+            .ok_or_else(|| malformed("no real server is named"))?;
+        // ipvsadm: "The destination port must be equal to the service port if the
+        // IP_VS_CONN_F_TUNNEL or IP_VS_CONN_F_DROUTE is set."
+        let rport = rport
+            .filter(|_| mode == ForwardMode::Nat)
+            .unwrap_or(key.vport);
+        Ok(RealKey { real_ip, rport })
+    };
+    let server = RealSpec {
+        mode,
+        weight: options.weight.or(Weight::new(WEIGHT)).unwrap_or_default(),
+    };
+    Ok(Change::Op(match command {
+        "-A" => Op::AddService { key, spec },
+        "-E" => Op::EditService { key, spec },
+        "-D" => Op::DeleteService { key },
+        "-a" => Op::AddReal {
+            service: key,
+            real: real()?,
+            spec: server,
+        },
+        "-e" => Op::EditReal {
+            service: key,
+            real: real()?,
+            spec: server,
+        },
+        "-d" => Op::DeleteReal {
+            service: key,
+            real: deleted(&options, key).ok_or_else(|| malformed("no real server is named"))?,
+        },
+        _ => return Err(malformed("the command is none of -A -E -D -a -e -d -C")),
+    }))
+}
+
+/// `-d` knows no method, so the port is as written, or the service's.
+fn deleted(options: &Options, service: ServiceKey) -> Option<RealKey> {
+    let (real_ip, rport) = options.real?;
+    Some(RealKey {
+        real_ip,
+        rport: rport.unwrap_or(service.vport),
+    })
+}
+
+fn options(
+    words: &mut SplitWhitespace<'_>,
+    malformed: &impl Fn(&str) -> LineError,
+) -> Result<Options, LineError> {
+    let missing = |what: &str| Err(LineError::Unsupported(what.into()));
+    let mut options = Options::default();
+    while let Some(option) = words.next() {
+        let mut value = || {
+            words
+                .next()
+                .ok_or_else(|| malformed(&format!("{option} needs a value")))
+        };
+        match option {
+            "-t" => options.service = Some(service(Protocol::Tcp, value()?, malformed)?),
+            "-u" => options.service = Some(service(Protocol::Udp, value()?, malformed)?),
+            "--sctp-service" => return missing("SCTP"),
+            "-f" => return missing("services by firewall mark"),
+            "-s" => options.scheduler = Some(scheduler(value()?)?),
+            "-b" => return missing("scheduler flags"),
+            "-p" | "-M" => return missing("persistence"),
+            "--pe" => return missing("persistence engines"),
+            "-o" => return missing("one-packet scheduling"),
+            "-r" => {
+                options.real = Some(endpoint(value()?).ok_or_else(|| malformed("bad address"))?);
+            }
+            "-m" => options.mode = Some(ForwardMode::Nat),
+            "-g" => options.mode = Some(ForwardMode::Dr),
+            "-i" | "--tun-type" | "--tun-port" | "--tun-csum" | "--tun-nocsum"
+            | "--tun-remcsum" => return missing("tunnelling"),
+            "-w" => {
+                let weight = value()?.parse().ok().and_then(Weight::new);
+                options.weight = Some(weight.ok_or_else(|| malformed("bad weight"))?);
+            }
+            "-x" | "-y" => match value()?.parse::<u32>() {
+                Ok(0) => {}
+                Ok(_) => return missing("connection thresholds"),
+                Err(_) => return Err(malformed("bad threshold")),
+            },
+            _ => return Err(malformed(&format!("unknown option {option}"))),
+        }
+    }
+    Ok(options)
+}
+
+fn scheduler(name: &str) -> Result<SchedulerKind, LineError> {
+    SchedulerKind::from_name(name)
+        .ok_or_else(|| LineError::Unsupported(format!("scheduler {name}")))
+}
+
+fn service(
+    protocol: Protocol,
+    text: &str,
+    malformed: &impl Fn(&str) -> LineError,
+) -> Result<ServiceKey, LineError> {
+    match endpoint(text) {
+        // The kernel takes it with persistence only.
+        Some((_, Some(0))) => Err(LineError::Unsupported("services on every port".into())),
+        Some((virtual_ip, Some(vport))) => Ok(ServiceKey {
+            protocol,
+            virtual_ip,
+            vport,
+        }),
+        Some((_, None)) | None => Err(malformed("bad service address")),
+    }
+}
+
+/// `a.b.c.d`, `a.b.c.d:p`, `[v6]`, `[v6]:p`.
+fn endpoint(text: &str) -> Option<(Addr, Option<u16>)> {
+    let (addr, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (addr, port) = rest.split_once(']')?;
+            let port = match port.strip_prefix(':') {
+                Some(port) => Some(port),
+                None if port.is_empty() => None,
+                None => return None,
+            };
+            (addr.parse::<std::net::Ipv6Addr>().ok()?.into(), port)
+        }
+        None => {
+            let (addr, port) = match text.split_once(':') {
+                Some((addr, port)) => (addr, Some(port)),
+                None => (text, None),
+            };
+            (addr.parse::<std::net::Ipv4Addr>().ok()?.into(), port)
+        }
+    };
+    Some((addr, port.map(str::parse).transpose().ok()?))
+}
+
+#[cfg(test)]
+mod tests;
