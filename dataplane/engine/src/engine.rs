@@ -171,6 +171,18 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.board.worker.held.set(self.waiting.len() as u64);
     }
 
+    /// Which worker's it is.
+    #[must_use]
+    pub const fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    /// Packets that wait here for a neighbour's MAC.
+    #[must_use]
+    pub const fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Neighbours that Linux has to be asked for.
     pub fn take_requests(&mut self) -> alloc::vec::Drain<'_, Resolve> {
         self.waiting.take_requests()

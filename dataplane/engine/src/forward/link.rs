@@ -75,6 +75,35 @@ pub fn untag<B: PacketBuf>(
     Ok(())
 }
 
+/// Puts the tag of a VLAN on a frame that has none; nothing for an interface without VLAN.
+///
+/// # Errors
+/// [`BufferError`] when there is no room, or no frame.
+pub fn tag<B: PacketBuf>(packet: &mut B, vlan: Option<u16>) -> Result<(), BufferError> {
+    let Some(id) = vlan else { return Ok(()) };
+    let header: [u8; ethernet::HEADER_LEN] = packet
+        .bytes()
+        .first_chunk()
+        .copied()
+        .ok_or(BufferError::TooShort)?;
+    let [addresses @ .., high, low] = header;
+    packet.prepend(vlan::TAG_LEN)?;
+    let bytes = packet.bytes_mut();
+    bytes
+        .get_mut(..addresses.len())
+        .ok_or(BufferError::TooShort)?
+        .copy_from_slice(&addresses);
+    let mut frame = EthernetMut::new_checked(bytes).map_err(|_| BufferError::TooShort)?;
+    frame.set_ether_type(EtherType::VLAN);
+    let behind = bytes
+        .get_mut(ethernet::HEADER_LEN..)
+        .ok_or(BufferError::TooShort)?;
+    let mut tag = VlanMut::new_checked(behind).map_err(|_| BufferError::TooShort)?;
+    tag.set_id(id);
+    tag.set_ether_type(EtherType(u16::from_be_bytes([high, low])));
+    Ok(())
+}
+
 fn resize_front<B: PacketBuf>(packet: &mut B, from: usize, to: usize) -> Result<(), BufferError> {
     if to > from {
         packet.prepend(to - from)
