@@ -108,6 +108,10 @@ impl<'t> Findings<'t> {
         start..start.saturating_add(len)
     }
 
+    pub(crate) const fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
     pub(crate) const fn text(&self) -> &'t str {
         self.text
     }
@@ -146,7 +150,7 @@ impl<'t> Findings<'t> {
 pub(crate) struct Broken {
     /// Lines with syntax errors, ascending: what TOML made of them is not worth a second error.
     pub(crate) lines: Vec<usize>,
-    /// A list was not closed, so that nobody knows what the lines behind it mean.
+    /// Not even without those lines the text is TOML, and nobody knows what is missing.
     pub(crate) rest_is_lost: bool,
 }
 

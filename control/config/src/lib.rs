@@ -69,12 +69,8 @@ pub fn parse(text: &str) -> Result<Parsed, Report> {
         return Err(too_large(text.len()));
     }
     let mut findings = Findings::new(text);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let patched = syntax::check(&mut findings, &errors);
-    let document = match &patched {
-        Some(patched) => DeTable::parse_recoverable(patched).0,
-        None => document,
-    };
+    let patched = syntax::check(&mut findings);
+    let document = DeTable::parse_recoverable(patched.as_deref().unwrap_or(text)).0;
     let config = read::config(&mut findings, document.get_ref());
     let failed = findings.error_count() > 0;
     let report = findings.into_report();

@@ -144,7 +144,8 @@ fn visible(c: char) -> char {
 
 /// Characters that reorder or hide what stands beside them.
 const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    let space = matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}');
+    space || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 struct Paint {

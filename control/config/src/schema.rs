@@ -172,7 +172,7 @@ static DIRECTOR: Table = Table {
             kind: Kind::OneOf(&["poll", "adaptive"]),
             preset: Preset::Text("poll"),
             change: Change::Init,
-            doc: "A worker without packets polls on (least latency), or sleeps after a while (labs).",
+            doc: "A worker without packets polls on (least latency) or sleeps soon (labs).",
             example: "",
         },
         Key {

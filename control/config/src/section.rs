@@ -312,6 +312,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Whether an unknown key, reported as such, was probably meant to be this one.
+    fn is_misspelt(&self, name: &str) -> bool {
+        let known = || self.schema.keys.iter().map(|key| key.name);
+        self.table
+            .keys()
+            .map(|key| key.get_ref().as_ref())
+            .filter(|key| self.schema.key(key).is_none() && !self.schema.later.contains(key))
+            .any(|key| nearest(key, known()) == Some(name))
+    }
+
     /// The schema's word on a key, and its value; a required one that is absent is reported.
     fn value(
         &self,
@@ -321,6 +331,9 @@ impl<'a> Section<'a> {
         let key = self.schema.key(name)?;
         let value = self.table.get(name);
         if value.is_none() && matches!(key.preset, Preset::Required) {
+            if self.is_misspelt(name) {
+                return None;
+            }
             let place = Place {
                 key: self.path(name),
                 span: self.place.span.clone(),

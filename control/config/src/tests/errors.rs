@@ -42,7 +42,60 @@ fn a_string_that_is_not_closed_is_one_error() {
 #[test]
 fn a_list_that_is_not_closed_is_one_error() {
     let text = format!("{DIRECTOR}[[port]]\naddresses = [\"192.0.2.2/24\"\n{SERVICE}{SERVER}");
-    one_error(&text, Code::Syntax, (6, 1), "close the list with `]`");
+    let report = bad(&text);
+    let found: Vec<_> = report
+        .errors()
+        .map(|e| (e.code, e.line, e.column))
+        .collect();
+    assert_eq!(found, [(Code::Syntax, 5, 13)]);
+}
+
+#[test]
+fn errors_behind_a_broken_line_are_found_too() {
+    let text = "[director]\nname = lb1\nidle \"poll\"\nworkers = \"x\"\n[[port]]\n\
+                device = \"eth0\"\nname = \"front\"\naddresses = [\"192.0.2.2/24\"\n\
+                [[service]]\nname = \"web\"\nlisten = tcp://192.0.2.1:80\nscheduler = \"rr\"\n\
+                forward = \"nta\"\n[[service.server]]\naddress = 10.0.0.1:80\n\
+                [[service.server]\nweight = -1\n[limits]\nicmp = 1\n";
+    let report = bad(text);
+    let found: Vec<_> = report.errors().map(|e| (e.code, e.line)).collect();
+    assert_eq!(
+        found,
+        [
+            (Code::Syntax, 2),
+            (Code::Syntax, 3),
+            (Code::BadCpuList, 4),
+            (Code::BadDevice, 6),
+            (Code::Syntax, 8),
+            (Code::Syntax, 11),
+            (Code::NotOneOf, 13),
+            (Code::Syntax, 15),
+            (Code::Syntax, 16),
+            (Code::UnknownKey, 19),
+        ],
+        "{}",
+        report.render("lb.toml", text, false)
+    );
+}
+
+#[test]
+fn a_table_with_a_broken_header_is_left_out_with_what_is_below_it() {
+    let text =
+        format!("{DIRECTOR}[[service]\nname = 1\n[[service.server]]\nweight = -1\n[api]\nx = 1\n");
+    let found: Vec<_> = bad(&text).errors().map(|e| (e.code, e.line)).collect();
+    assert_eq!(found, [(Code::Syntax, 4), (Code::UnknownKey, 9)]);
+}
+
+#[test]
+fn a_list_without_a_comma_is_an_error_at_the_entry() {
+    let text = format!(
+        "{DIRECTOR}{}",
+        PORT.replace(
+            "[\"192.0.2.2/24\"]",
+            "[\n\"192.0.2.2/24\"\n\"10.0.0.1/8\"\n]"
+        )
+    );
+    one_error(&text, Code::Syntax, (10, 1), "separate the entries by `,`");
 }
 
 #[test]
@@ -97,6 +150,12 @@ fn an_unknown_key_is_told_the_one_that_was_meant() {
         error.span,
         text.find("scheduller").unwrap()..text.find(" = \"rr\"").unwrap()
     );
+}
+
+#[test]
+fn a_misspelt_key_is_not_missing_as_well() {
+    let text = format!("{DIRECTOR}{SERVICE}{SERVER}").replace("listen", "lisetn");
+    one_error(&text, Code::UnknownKey, (6, 1), "did you mean `listen`?");
 }
 
 #[test]
@@ -202,7 +261,8 @@ fn a_flag_is_true_or_false() {
 #[test]
 fn a_list_of_strings_holds_strings() {
     let text = format!(
-        "{DIRECTOR}[[port]]\nname = \"a\"\ndevice = \"net_null0\"\naddresses = [\"10.0.0.1/8\", 4]\n"
+        "{DIRECTOR}[[port]]\nname = \"a\"\ndevice = \"net_null0\"\n\
+         addresses = [\"10.0.0.1/8\", 4]\n"
     );
     let error = one_error(&text, Code::WrongType, (7, 28), "a list of strings");
     assert_eq!(error.key, "port.a.addresses[2]");

@@ -261,7 +261,8 @@ fn addresses_beyond_the_limit_are_one_error() {
 #[test]
 fn a_service_address_in_the_subnet_of_no_port_is_a_warning() {
     let text = format!(
-        "{DIRECTOR}[[port]]\nname = \"a\"\ndevice = \"net_null0\"\naddresses = [\"10.0.0.1/8\"]\n{SERVICE}{SERVER}"
+        "{DIRECTOR}[[port]]\nname = \"a\"\ndevice = \"net_null0\"\n\
+         addresses = [\"10.0.0.1/8\"]\n{SERVICE}{SERVER}"
     );
     one_warning(&text, Code::VipOffSubnet, (10, 10), "192.0.2.10");
 }

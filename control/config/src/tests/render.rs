@@ -10,7 +10,8 @@ fn rendered(text: &str) -> String {
 #[test]
 fn an_error_shows_its_line_and_points_at_the_place() {
     let text = format!(
-        "{DIRECTOR}flows = 1\n[[port]]\nname = \"a\"\ndevice = \"net_null0\"\n[[service]]\nscheduller = \"rr\"\n"
+        "{DIRECTOR}flows = 1\n[[port]]\nname = \"a\"\ndevice = \"net_null0\"\n\
+         [[service]]\nscheduller = \"rr\"\n"
     );
     let rendered = rendered(&text);
     let expected = "\
