@@ -89,6 +89,8 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) icmp_second: u64,
     pub(crate) icmp_sent: u32,
     fib_generation: u32,
+    /// The snapshot that the schedulers' states are of.
+    generation: u64,
 }
 
 /// A connection, as `show connections` words it.
@@ -112,7 +114,7 @@ pub struct ConnectionView {
     pub state: TcpState,
     /// Milliseconds until it is forgotten if nothing more comes.
     pub expires_ms: u32,
-    /// Packets seen, both directions.
+    /// Packets from the client.
     pub packets: u32,
 }
 
@@ -148,11 +150,15 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             icmp_second: 0,
             icmp_sent: 0,
             fib_generation: 0,
+            generation: 0,
         }
     }
 
-    /// Work that no packet asks for, once per burst: forgets at most `budget` idle connections and
-    /// looks after packets that wait for a neighbour.
+    /// Work that no packet asks for, once per burst: forgets at most `budget` idle connections,
+    /// looks after packets that wait for a neighbour, and takes over what a new snapshot changed.
+    ///
+    /// A worker has read a snapshot (`Ledger::acknowledged`) when a tick has seen it, not before:
+    /// changes of a service's list are carried until then.
     pub fn tick<P: PacketPool<Buf = B>>(&mut self, budget: u32, cx: &mut Context<'_, P>) {
         let mut budget = budget;
         while let Some(id) = self
@@ -160,6 +166,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             .next_expired(&mut self.flows, cx.now_ms(), &mut budget)
         {
             self.forget(id);
+        }
+        if self.generation != cx.snapshot.generation {
+            self.generation = cx.snapshot.generation;
+            self.sync_schedulers(cx.snapshot);
         }
         if self.fib_generation != cx.snapshot.fib.generation {
             self.fib_generation = cx.snapshot.fib.generation;
@@ -234,6 +244,17 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             });
         }
         next
+    }
+
+    /// Replays what happened to the services' lists, also of those that nobody connects to now.
+    fn sync_schedulers(&mut self, snapshot: &Snapshot) {
+        for (slot, state) in (0u32..).zip(&mut self.sched) {
+            if let Some(service) = snapshot.services.service(ServiceId(slot))
+                && state.is_bound()
+            {
+                state.sync(service);
+            }
+        }
     }
 
     /// Takes a connection out of the table and out of the counts.

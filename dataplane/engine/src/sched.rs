@@ -33,6 +33,11 @@ pub struct SchedState {
 }
 
 impl SchedState {
+    /// Whether it is of any service yet.
+    pub(crate) const fn is_bound(&self) -> bool {
+        self.bound != 0
+    }
+
     /// Brings the state up to the service as published.
     pub fn sync(&mut self, service: &VirtualService) {
         if self.bound != service.bound {
