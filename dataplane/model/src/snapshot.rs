@@ -48,13 +48,21 @@ pub struct Tunables {
     pub conn_reuse_mode: u8,
     /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
     pub icmp_errors_per_s: u32,
+    /// Packets a worker hands to Linux per second at most, by class, in the order of
+    /// [`PUNT_CLASSES`].
+    pub punt_pps: [u32; PUNT_CLASSES.len()],
 }
+
+/// Names of the classes of packets for Linux, in the order of their numbers.
+pub const PUNT_CLASSES: [&str; 6] =
+    ["arp_nd", "local", "icmp", "multicast", "unroutable", "other"];
 
 impl Default for Tunables {
     fn default() -> Self {
         Self {
             conn_reuse_mode: 1,
             icmp_errors_per_s: 1000,
+            punt_pps: [1000, 5000, 500, 500, 200, 200],
         }
     }
 }

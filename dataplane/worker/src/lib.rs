@@ -10,7 +10,10 @@
 //! One thread per worker, pinned, running [`worker::Worker::poll_once`] for ever: the first of the
 //! two tour functions. One more thread, [`twin`], stands between the workers and Linux.
 #![deny(clippy::indexing_slicing)]
-#![cfg_attr(test, allow(clippy::indexing_slicing, reason = "a test may fail by panic"))]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, reason = "a test may fail by panic")
+)]
 
 pub mod job;
 pub mod memory;

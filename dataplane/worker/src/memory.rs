@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A flow table's memory on huge pages of the worker's NUMA node.
-#![allow(unsafe_code, reason = "docs/decisions/0003: the engine's tables live in memory DPDK gives")]
+#![allow(
+    unsafe_code,
+    reason = "docs/decisions/0003: the engine's tables live in memory DPDK gives"
+)]
 
 use dpdk::{HugeSlice, MemError, Zeroable};
 use engine::flow_table::{Bucket, ColdEntry, FlowMemory, HotEntry, Layout};

@@ -29,7 +29,10 @@ impl PacketBuf for Packet {
     }
 
     fn prepend(&mut self, count: usize) -> Result<(), BufferError> {
-        self.0.prepend(count).map(|_| ()).map_err(|_| BufferError::Headroom)
+        self.0
+            .prepend(count)
+            .map(|_| ())
+            .map_err(|_| BufferError::Headroom)
     }
 
     fn trim_front(&mut self, count: usize) -> Result<(), BufferError> {
@@ -47,7 +50,10 @@ impl PacketBuf for Packet {
         if self.0.segment_count() > 1 {
             return Err(BufferError::Tailroom);
         }
-        self.0.append(count).map(|_| ()).map_err(|_| BufferError::Tailroom)
+        self.0
+            .append(count)
+            .map(|_| ())
+            .map_err(|_| BufferError::Tailroom)
     }
 
     fn copy_out(&self, offset: usize, target: &mut [u8]) -> usize {

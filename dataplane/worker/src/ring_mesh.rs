@@ -65,7 +65,12 @@ impl Outbox {
     pub fn new(outlets: Outlets) -> Self {
         let outlets = outlets
             .into_iter()
-            .map(|ring| ring.map(|ring| Outlet { ring, batch: MbufBatch::new() }))
+            .map(|ring| {
+                ring.map(|ring| Outlet {
+                    ring,
+                    batch: MbufBatch::new(),
+                })
+            })
             .collect();
         Self { outlets, moved: 0 }
     }
@@ -75,7 +80,9 @@ impl Outbox {
     /// # Errors
     /// The packet, when there is no such worker or its ring is full.
     pub fn push(&mut self, worker: WorkerId, packet: Mbuf) -> Result<(), Mbuf> {
-        let Some(Some(outlet)) = self.outlets.get_mut(worker.index()) else { return Err(packet) };
+        let Some(Some(outlet)) = self.outlets.get_mut(worker.index()) else {
+            return Err(packet);
+        };
         if outlet.batch.is_full() {
             self.moved += outlet.ring.enqueue(&mut outlet.batch);
         }

@@ -14,7 +14,10 @@
 //!
 //! The reader's cost is one fenced store per burst, not per packet. A sleeping reader is offline and
 //! holds nothing up.
-#![allow(unsafe_code, reason = "docs/decisions/0004: one pointer read per burst, nobody waits")]
+#![allow(
+    unsafe_code,
+    reason = "docs/decisions/0004: one pointer read per burst, nobody waits"
+)]
 
 use crate::sync::{Arc, AtomicPtr, AtomicU64, Ordering, fence};
 
@@ -80,9 +83,17 @@ pub struct Guard<'a, T> {
 /// A publisher of `first` and `readers` readers of it.
 pub fn channel<T: Send + Sync>(first: T, readers: usize) -> (Publisher<T>, Vec<Reader<T>>) {
     let slots: Vec<Arc<Slot>> = (0..readers)
-        .map(|_| Arc::new(Slot { epoch: AtomicU64::new(OFFLINE), seen: AtomicU64::new(0) }))
+        .map(|_| {
+            Arc::new(Slot {
+                epoch: AtomicU64::new(OFFLINE),
+                seen: AtomicU64::new(0),
+            })
+        })
         .collect();
-    let first = Box::new(Published { number: 1, value: first });
+    let first = Box::new(Published {
+        number: 1,
+        value: first,
+    });
     let shared = Arc::new(Shared {
         current: AtomicPtr::new(Box::into_raw(first)),
         epoch: AtomicU64::new(1),
@@ -90,9 +101,20 @@ pub fn channel<T: Send + Sync>(first: T, readers: usize) -> (Publisher<T>, Vec<R
     });
     let readers = slots
         .into_iter()
-        .map(|slot| Reader { shared: Arc::clone(&shared), slot, seen: 0 })
+        .map(|slot| Reader {
+            shared: Arc::clone(&shared),
+            slot,
+            seen: 0,
+        })
         .collect();
-    (Publisher { shared, retired: Vec::new(), number: 1 }, readers)
+    (
+        Publisher {
+            shared,
+            retired: Vec::new(),
+            number: 1,
+        },
+        readers,
+    )
 }
 
 impl<T: Send + Sync> Publisher<T> {
@@ -100,9 +122,16 @@ impl<T: Send + Sync> Publisher<T> {
     /// the first value has 1, each further one the next.
     pub fn publish(&mut self, value: T) -> u64 {
         self.number = self.number.saturating_add(1);
-        let new = Box::into_raw(Box::new(Published { number: self.number, value }));
+        let new = Box::into_raw(Box::new(Published {
+            number: self.number,
+            value,
+        }));
         let old = self.shared.current.swap(new, Ordering::SeqCst);
-        let epoch = self.shared.epoch.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        let epoch = self
+            .shared
+            .epoch
+            .fetch_add(1, Ordering::SeqCst)
+            .saturating_add(1);
         // SAFETY: `old` came from `Box::into_raw` and was swapped out by us alone, so it is owned
         // here; it is freed only when no reader can hold it.
         let old = unsafe { Box::from_raw(old) };
@@ -129,7 +158,11 @@ impl<T: Send + Sync> Publisher<T> {
     /// The number of the newest value that every reader has seen.
     #[must_use]
     pub fn seen_by_all(&self) -> u64 {
-        let seen = self.shared.slots.iter().map(|slot| slot.seen.load(Ordering::Acquire));
+        let seen = self
+            .shared
+            .slots
+            .iter()
+            .map(|slot| slot.seen.load(Ordering::Acquire));
         seen.min().unwrap_or(self.number)
     }
 }
@@ -151,7 +184,10 @@ impl<T: Send + Sync> Reader<T> {
             self.seen = published.number;
             slot.seen.store(published.number, Ordering::Release);
         }
-        Guard { value: &published.value, slot }
+        Guard {
+            value: &published.value,
+            slot,
+        }
     }
 }
 

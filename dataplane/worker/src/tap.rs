@@ -3,12 +3,15 @@
 //!
 //! A plain file descriptor instead of DPDK's `net_tap`: no SIGIO in the whole process, and an empty
 //! read costs the HA thread, not a worker.
-#![allow(unsafe_code, reason = "docs/decisions/0005: two system calls that no safe crate wraps")]
+#![allow(
+    unsafe_code,
+    reason = "docs/decisions/0005: two system calls that no safe crate wraps"
+)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, AsFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use dpdk::Mbuf;
@@ -59,7 +62,9 @@ impl Tap {
             .map_err(|source| TapError::Open { source })?;
         let bytes = name.as_bytes();
         if bytes.is_empty() || bytes.len() >= libc::IFNAMSIZ || bytes.contains(&0) {
-            return Err(TapError::Name { name: name.to_owned() });
+            return Err(TapError::Name {
+                name: name.to_owned(),
+            });
         }
         // SAFETY: a C structure of integers and arrays of them, of which all zero is a value.
         let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -70,13 +75,23 @@ impl Tap {
             i16::try_from(libc::IFF_TAP | libc::IFF_NO_PI).unwrap_or_default();
         // SAFETY: TUNSETIFF reads and writes one `ifreq`, which lives here, of an open descriptor.
         let code = unsafe {
-            libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, std::ptr::from_mut(&mut request))
+            libc::ioctl(
+                file.as_raw_fd(),
+                libc::TUNSETIFF,
+                std::ptr::from_mut(&mut request),
+            )
         };
         if code < 0 {
             let source = io::Error::last_os_error();
-            return Err(TapError::Create { name: name.to_owned(), source });
+            return Err(TapError::Create {
+                name: name.to_owned(),
+                source,
+            });
         }
-        Ok(Self { file, name: name.to_owned() })
+        Ok(Self {
+            file,
+            name: name.to_owned(),
+        })
     }
 
     /// The device's name.

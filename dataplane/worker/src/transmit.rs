@@ -37,7 +37,11 @@ impl TransmitPort {
     /// A port with nothing to send.
     #[must_use]
     pub const fn new(id: PortId, exit: Exit) -> Self {
-        Self { id, exit, batch: MbufBatch::new() }
+        Self {
+            id,
+            exit,
+            batch: MbufBatch::new(),
+        }
     }
 
     /// Puts a packet in line.
@@ -53,13 +57,19 @@ impl TransmitPort {
 
     /// Offers the line to the queue once; what it does not take stays for the next round.
     pub fn flush(&mut self, sent: &mut Sent) {
-        let Exit::Queue(queue) = &mut self.exit else { return };
+        let Exit::Queue(queue) = &mut self.exit else {
+            return;
+        };
         if self.batch.is_empty() {
             return;
         }
         let before: u64 = bytes(&self.batch);
-        sent.packets = sent.packets.saturating_add(queue.burst(&mut self.batch) as u64);
-        sent.bytes = sent.bytes.saturating_add(before.saturating_sub(bytes(&self.batch)));
+        sent.packets = sent
+            .packets
+            .saturating_add(queue.burst(&mut self.batch) as u64);
+        sent.bytes = sent
+            .bytes
+            .saturating_add(before.saturating_sub(bytes(&self.batch)));
     }
 }
 

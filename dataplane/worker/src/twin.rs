@@ -72,10 +72,16 @@ impl TwinService {
             ring.dequeue(batch);
             for packet in batch.drain() {
                 moved += 1;
-                let tap = self.twins.get(IfaceId(packet.port()).index()).and_then(Option::as_ref);
+                let tap = self
+                    .twins
+                    .get(IfaceId(packet.port()).index())
+                    .and_then(Option::as_ref);
                 let taken = tap.is_some_and(|tap| tap.send(&packet).is_ok());
-                let counter =
-                    if taken { &self.counters.delivered } else { &self.counters.refused };
+                let counter = if taken {
+                    &self.counters.delivered
+                } else {
+                    &self.counters.refused
+                };
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -87,7 +93,9 @@ impl TwinService {
         let mut moved = 0;
         for (place, tap) in self.twins.iter().enumerate() {
             let Some(tap) = tap else { continue };
-            let Ok(iface) = u16::try_from(place) else { continue };
+            let Ok(iface) = u16::try_from(place) else {
+                continue;
+            };
             for _ in 0..FRAMES_PER_TURN {
                 if batch.is_full() {
                     break;
@@ -103,7 +111,9 @@ impl TwinService {
             }
             self.inject.enqueue(batch);
             let lost = batch.len() as u64;
-            self.counters.inject_dropped.fetch_add(lost, Ordering::Relaxed);
+            self.counters
+                .inject_dropped
+                .fetch_add(lost, Ordering::Relaxed);
             batch.clear();
         }
         moved

@@ -9,9 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use dpdk::thread::{Registration, ThreadError};
-use dpdk::{
-    BURST_MAX, Consumer, Eal, Mbuf, MbufBatch, Mempool, Producer, RxQueue, clock, thread,
-};
+use dpdk::{BURST_MAX, Consumer, Eal, Mbuf, MbufBatch, Mempool, Producer, RxQueue, clock, thread};
 use engine::counters::Board;
 use engine::forward::link;
 use engine::path::Arrival;
@@ -24,7 +22,7 @@ use model::time::Instant;
 use crate::job::{Event, Events, Job, Jobs, PLACES_PER_BURST, Running};
 use crate::memory::HugeFlowMemory;
 use crate::packet::{Packet, Pool};
-use crate::policer::{Policer, PuntRates};
+use crate::policer::Policer;
 use crate::ring_mesh::{Inbox, Outbox, Outlets};
 use crate::snapshot::Reader;
 use crate::transmit::{Exit, Sent, TransmitPort};
@@ -78,8 +76,6 @@ pub struct WorkerSetup {
     pub punt: Producer,
     /// Packets from Linux.
     pub inject: Consumer,
-    /// How many packets Linux gets.
-    pub punt_rates: PuntRates,
     /// Where new packets come from.
     pub pool: Mempool,
     /// The configuration.
@@ -163,9 +159,15 @@ pub fn spawn(eal: Eal, setup: WorkerSetup) -> Result<JoinHandle<()>, WorkerError
         drop(registration);
     };
     let thread = std::thread::Builder::new().name(format!("worker-{worker}"));
-    let handle = thread.spawn(body).map_err(|source| WorkerError::Spawn { worker, source })?;
+    let handle = thread
+        .spawn(body)
+        .map_err(|source| WorkerError::Spawn { worker, source })?;
     match ready.recv() {
-        Ok(Err(source)) => Err(WorkerError::Thread { worker, cpu, source }),
+        Ok(Err(source)) => Err(WorkerError::Thread {
+            worker,
+            cpu,
+            source,
+        }),
         // A closed channel is a panic, which the join tells.
         Ok(Ok(())) | Err(_) => Ok(handle),
     }
@@ -182,17 +184,29 @@ impl Worker {
     /// Builds the engine in its memory.
     #[must_use]
     pub fn new(setup: WorkerSetup, now: Instant) -> Self {
-        let WorkerSetup { engine, memory, receive, transmit, .. } = setup;
+        let WorkerSetup {
+            engine,
+            memory,
+            receive,
+            transmit,
+            ..
+        } = setup;
         let (redirect_out, redirect_in) = setup.redirect;
         let (handoff_out, handoff_in) = setup.handoff;
         let id: WorkerId = engine.worker;
-        let board =
-            engine.boards.get(id.index()).cloned().unwrap_or_else(|| Arc::new(Board::new(0)));
+        let board = engine
+            .boards
+            .get(id.index())
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Board::new(0)));
         Self {
             engine: Engine::new(engine, memory, now),
             board,
             receive,
-            transmit: transmit.into_iter().map(|(id, exit)| TransmitPort::new(id, exit)).collect(),
+            transmit: transmit
+                .into_iter()
+                .map(|(id, exit)| TransmitPort::new(id, exit))
+                .collect(),
             redirect_out: Outbox::new(redirect_out),
             redirect_in,
             handoff_out: Outbox::new(handoff_out),
@@ -200,7 +214,7 @@ impl Worker {
             punt: setup.punt,
             punt_batch: MbufBatch::new(),
             inject: setup.inject,
-            policer: Policer::new(setup.punt_rates, now),
+            policer: Policer::new(),
             pool: Pool(setup.pool),
             snapshots: setup.snapshots,
             jobs: setup.jobs,
@@ -221,9 +235,14 @@ impl Worker {
             pool: &mut self.pool,
             out: &mut self.out,
         };
-        let came = receive(&mut self.receive, &mut self.burst, &self.board, |packet, arrival| {
-            self.engine.steer(packet, arrival, &mut cx);
-        }) + receive_redirected(
+        let came = receive(
+            &mut self.receive,
+            &mut self.burst,
+            &self.board,
+            |packet, arrival| {
+                self.engine.steer(packet, arrival, &mut cx);
+            },
+        ) + receive_redirected(
             &mut self.redirect_in,
             &mut self.burst,
             &self.board,
@@ -239,10 +258,11 @@ impl Worker {
             punt_batch: &mut self.punt_batch,
             policer: &mut self.policer,
             sent: &mut self.sent,
+            snapshot: &snapshot,
             now,
         };
         let handed = departure.take_handoffs(&mut self.handoff_in, &mut self.burst)
-            + departure.take_injected(&mut self.inject, &mut self.burst, &snapshot);
+            + departure.take_injected(&mut self.inject, &mut self.burst);
         for (packet, verdict) in self.out.drain() {
             departure.depart(packet.0, verdict);
         }
@@ -283,7 +303,9 @@ impl Worker {
         counters.tx_bytes.add(self.sent.bytes);
         self.sent = Sent::default();
         let backlog: usize = self.transmit.iter().map(|port| port.batch.len()).sum();
-        counters.held.set((self.engine.waiting_count() + backlog) as u64);
+        counters
+            .held
+            .set((self.engine.waiting_count() + backlog) as u64);
         for request in self.engine.take_requests() {
             // A full mailbox loses nothing: the engine asks again while packets wait.
             drop(self.events.push(Event::Resolve(request)));
@@ -293,13 +315,21 @@ impl Worker {
     /// A slice of what control wants.
     fn work_on_job(&mut self, now: Instant) {
         if self.running.is_none() {
-            self.running =
-                self.jobs.pop().map(|Job::List { cursor, buffer }| Running { cursor, buffer });
+            self.running = self
+                .jobs
+                .pop()
+                .map(|Job::List { cursor, buffer }| Running { cursor, buffer });
         }
-        let Some(mut job) = self.running.take() else { return };
+        let Some(mut job) = self.running.take() else {
+            return;
+        };
         let room = job.buffer.capacity().saturating_sub(job.buffer.len());
-        let places = u32::try_from(room).unwrap_or(u32::MAX).min(PLACES_PER_BURST);
-        let next = self.engine.scan(job.cursor, places, now, |view| job.buffer.push(view));
+        let places = u32::try_from(room)
+            .unwrap_or(u32::MAX)
+            .min(PLACES_PER_BURST);
+        let next = self
+            .engine
+            .scan(job.cursor, places, now, |view| job.buffer.push(view));
         match next {
             Some(cursor) if places > 0 && job.buffer.len() < job.buffer.capacity() => {
                 job.cursor = cursor;
@@ -308,7 +338,11 @@ impl Worker {
             next => {
                 let worker = self.engine.worker();
                 // Control waits with a deadline, so a full mailbox only costs it a retry.
-                drop(self.events.push(Event::Listed { worker, next, buffer: job.buffer }));
+                drop(self.events.push(Event::Listed {
+                    worker,
+                    next,
+                    buffer: job.buffer,
+                }));
             }
         }
     }
@@ -345,8 +379,14 @@ fn receive(
         }
         came += count;
         board.worker.rx.add(count as u64);
-        board.worker.rx_bytes.add(burst.iter().map(|packet| packet.pkt_len() as u64).sum());
-        let arrival = Arrival { port: port.id, redirected: false };
+        board
+            .worker
+            .rx_bytes
+            .add(burst.iter().map(|packet| packet.pkt_len() as u64).sum());
+        let arrival = Arrival {
+            port: port.id,
+            redirected: false,
+        };
         for mut packet in burst.drain() {
             // The configuration's number, which a redirect carries along, in place of DPDK's.
             packet.set_port(port.id.0);
@@ -368,7 +408,10 @@ fn receive_redirected(
         came += batch.len();
         board.worker.redirected_in.add(batch.len() as u64);
         for packet in batch.drain() {
-            let arrival = Arrival { port: PortId(packet.port()), redirected: true };
+            let arrival = Arrival {
+                port: PortId(packet.port()),
+                redirected: true,
+            };
             steer(Packet(packet), arrival);
         }
     });
@@ -385,6 +428,7 @@ struct Departure<'a> {
     punt_batch: &'a mut MbufBatch,
     policer: &'a mut Policer,
     sent: &'a mut Sent,
+    snapshot: &'a Snapshot,
     now: Instant,
 }
 
@@ -423,7 +467,10 @@ impl Departure<'_> {
     }
 
     fn hand_to_linux(&mut self, mut packet: Mbuf, iface: IfaceId, class: PuntClass) {
-        if !self.policer.admits(class, self.now) {
+        if !self
+            .policer
+            .admits(class, &self.snapshot.tunables.punt_pps, self.now)
+        {
             return self.refuse(packet, class.policed());
         }
         // The twin finds its interface there.
@@ -440,7 +487,10 @@ impl Departure<'_> {
         if self.punt_batch.is_empty() {
             return;
         }
-        self.board.worker.punted.add(self.punt.enqueue(self.punt_batch) as u64);
+        self.board
+            .worker
+            .punted
+            .add(self.punt.enqueue(self.punt_batch) as u64);
         while let Some(packet) = self.punt_batch.pop() {
             self.refuse(packet, DropReason::PuntRingFull);
         }
@@ -461,19 +511,14 @@ impl Departure<'_> {
     }
 
     /// Sends what Linux has to send, tagged if its interface is a VLAN.
-    fn take_injected(
-        &mut self,
-        inject: &mut Consumer,
-        burst: &mut MbufBatch,
-        snapshot: &Snapshot,
-    ) -> usize {
+    fn take_injected(&mut self, inject: &mut Consumer, burst: &mut MbufBatch) -> usize {
         if inject.is_empty() {
             return 0;
         }
         let came = inject.dequeue(burst);
         self.board.worker.injected.add(came as u64);
         for packet in burst.drain() {
-            let iface = snapshot.interfaces.get(IfaceId(packet.port()));
+            let iface = self.snapshot.interfaces.get(IfaceId(packet.port()));
             let mut packet = Packet(packet);
             match iface.map(|iface| (iface.port, link::tag(&mut packet, iface.vlan))) {
                 Some((port, Ok(()))) => self.send(packet.0, port),
