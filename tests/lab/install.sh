@@ -31,12 +31,16 @@ fi
 # Debian's packages would start theirs at once, on this machine's ports 80 and 53.
 policy=/usr/sbin/policy-rc.d
 log=$(mktemp)
+clean_up() {
+    rm -f "$log"
+    [ -z "${forbidden-}" ] || rm -f "$policy"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
 if [ ! -e "$policy" ]; then
+    forbidden=yes
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
-    trap 'rm -f "$policy" "$log"' EXIT
-else
-    trap 'rm -f "$log"' EXIT
 fi
 
 echo "installing$missing"

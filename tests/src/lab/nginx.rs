@@ -75,7 +75,8 @@ impl Nginx {
         &mut self.log
     }
 
-    /// The process, to end it early or to read its error log.
+    /// The process, to end it early or to read its error log. `terminate` ends it; after `kill` its
+    /// worker process serves on.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
