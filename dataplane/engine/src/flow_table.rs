@@ -2,8 +2,8 @@
 //! The connections of one worker, found from either direction's key.
 //!
 //! ```text
-//!  FlowKey ──hash──► bucket (64 B: 10 signatures, 10 references) ──► hot entry (64 B) ──► packet goes on
-//!                    or its one alternative                        cold entry (32 B): timer, places
+//!  FlowKey ──hash──► bucket (64 B: 10 signatures, 10 references) ──► hot entry (64 B) ──► packet
+//!                    or its one alternative                          cold entry (32 B)
 //! ```
 //!
 //! A lookup touches one index line and one entry for nearly all known connections, two index lines
@@ -20,7 +20,7 @@ mod hash;
 mod index;
 mod memory;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use model::addr::Addr;
 use model::ids::{RealId, ServiceId};
@@ -429,5 +429,17 @@ impl<M: FlowMemory> FlowTable<M> {
             .map(FlowId)
             .filter(|flow| self.hot(*flow).is_some());
         (flows, (end < self.fresh).then_some(end))
+    }
+
+    /// Lanes of the index in use.
+    #[cfg(test)]
+    fn index_lanes(&self) -> usize {
+        let free: usize = self
+            .memory
+            .buckets()
+            .iter()
+            .map(|bucket| bucket.lanes(0).count())
+            .sum();
+        self.memory.buckets().len() * index::LANES - free
     }
 }

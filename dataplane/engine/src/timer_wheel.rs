@@ -208,3 +208,6 @@ const fn left_ms(last_seen_ms: u32, timeout_ms: u32, now_ms: u32) -> u32 {
     }
     timeout_ms.saturating_sub(idle_ms)
 }
+
+#[cfg(test)]
+mod tests;

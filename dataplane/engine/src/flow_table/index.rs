@@ -26,7 +26,7 @@ const _: () = assert!(size_of::<Bucket>() == 64 && align_of::<Bucket>() == 64);
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
 pub struct Bucket {
-    /// Signatures of lanes 0 to 7, lowest first.
+    /// Signatures of lanes 0 to 7, the first in the lowest bits.
     signatures: [u64; 2],
     /// Signatures of lanes 8 and 9.
     last_signatures: u32,
@@ -62,7 +62,7 @@ impl Bucket {
         )
     }
 
-    fn signature(&self, lane: u32) -> u16 {
+    pub(super) fn signature(&self, lane: u32) -> u16 {
         let word = match self.signatures.get((lane / 4) as usize) {
             Some(word) => *word,
             None => u64::from(self.last_signatures),
@@ -72,7 +72,7 @@ impl Bucket {
         signature
     }
 
-    fn set(&mut self, lane: u32, signature: u16, reference: Reference) {
+    pub(super) fn set(&mut self, lane: u32, signature: u16, reference: Reference) {
         let shift = lane % 4 * 16;
         if let Some(word) = self.signatures.get_mut((lane / 4) as usize) {
             *word = *word & !(0xffff << shift) | u64::from(signature) << shift;
@@ -97,7 +97,7 @@ const fn zero_quarters(word: u64) -> u64 {
     !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
 }
 
-/// Some lanes of a bucket. Bit 13, 14 or 15 of a quarter says which of the three words, the quarter
+/// Some lanes of a bucket, in no order that matters. Bit 13, 14 or 15 of a quarter says which of the three words, the quarter
 /// which part of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lanes(u64);

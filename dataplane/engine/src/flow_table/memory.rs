@@ -76,6 +76,10 @@ impl HeapMemory {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let Layout { buckets, entries } = Layout::for_capacity(capacity);
+        Self::with_lengths(buckets, entries)
+    }
+
+    pub(super) fn with_lengths(buckets: usize, entries: usize) -> Self {
         Self {
             buckets: alloc::vec![Bucket::default(); buckets],
             hot: alloc::vec![HotEntry::default(); entries],
