@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::addr::Prefix;
 use model::service::{ForwardMode, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
 use model::service::{Protocol, Weight};
-use model::snapshot::Tunables;
+use model::snapshot::{PUNT_CLASSES, Tunables};
 
 use crate::cpu_list::CpuList;
 use crate::device::Device;
@@ -36,6 +36,7 @@ impl Config {
     pub fn tunables(&self) -> Tunables {
         Tunables {
             icmp_errors_per_s: self.limits.icmp_errors_per_s,
+            punt_pps: self.limits.punt_pps.by_class(),
             ..Tunables::default()
         }
     }
@@ -159,6 +160,21 @@ pub struct PuntPps {
     pub unroutable: u32,
     /// All else.
     pub other: u32,
+}
+
+impl PuntPps {
+    /// In the order of `model::snapshot::PUNT_CLASSES`.
+    #[must_use]
+    pub const fn by_class(&self) -> [u32; PUNT_CLASSES.len()] {
+        [
+            self.arp_nd,
+            self.local,
+            self.icmp,
+            self.multicast,
+            self.unroutable,
+            self.other,
+        ]
+    }
 }
 
 /// `[[port]]`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use model::op::Op;
 use model::service::{ForwardMode, Protocol, SchedulerKind};
-use model::snapshot::{TCP_ESTABLISHED, TCP_FIN_WAIT, Timeouts, Tunables};
+use model::snapshot::{PUNT_CLASSES, TCP_ESTABLISHED, TCP_FIN_WAIT, Timeouts, Tunables};
 
 use super::{DIRECTOR, PORT, SERVER, SERVICE, config, good};
 use crate::{Device, HugePages, Idle};
@@ -57,6 +57,15 @@ fn default_punt_rates_hold_class_by_class() {
     assert_eq!(rates, [1000, 5000, 500]);
     let rates = [punt.multicast, punt.unroutable, punt.other];
     assert_eq!(rates, [500, 200, 200]);
+}
+
+#[test]
+fn punt_rates_reach_the_tunables_in_the_order_of_the_models_classes() {
+    for (place, class) in PUNT_CLASSES.iter().enumerate() {
+        let text = format!("{DIRECTOR}[limits.punt_pps]\n{class} = 7\n");
+        let tunables = config(&text).tunables();
+        assert_eq!(tunables.punt_pps[place], 7, "{class}");
+    }
 }
 
 #[test]
