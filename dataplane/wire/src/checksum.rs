@@ -11,6 +11,7 @@
 use crate::ipv4::IpProtocol;
 
 /// One's complement sum of `bytes` as big-endian words; an odd last byte is padded with zero.
+#[inline]
 #[must_use]
 pub fn sum(bytes: &[u8]) -> u16 {
     // Words may be added in any byte order and swapped once at the end (RFC 1071 §2, B). A u64

@@ -222,7 +222,8 @@ impl<'a> Ipv4<'a> {
     #[inline]
     #[must_use]
     pub fn checksum_ok(&self) -> bool {
-        checksum::sum(clamped(self.bytes, 0, usize::from(self.header_len()))) == 0xffff
+        let options = clamped(self.bytes, HEADER_LEN_MIN, usize::from(self.header_len()));
+        checksum::add(checksum::sum(self.header), checksum::sum(options)) == 0xffff
     }
 }
 

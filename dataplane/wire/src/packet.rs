@@ -191,13 +191,20 @@ pub fn parse(bytes: &[u8], total_len: usize) -> Result<Parsed, ParseError> {
     let (vlan, ether_type, l3_offset) = parse_link(bytes)?;
     let l3 = clamped(bytes, usize::from(l3_offset), bytes.len());
     let l3_len = total_len.saturating_sub(l3_offset.into());
-    match ether_type {
-        EtherType::IPV4 => parse_ipv4(l3, l3_len, Parsed::empty(vlan, l3_offset, Kind::Ipv4)),
-        EtherType::IPV6 => parse_ipv6(l3, l3_len, Parsed::empty(vlan, l3_offset, Kind::Ipv6)),
-        EtherType::ARP if l3.len() < arp::PACKET_LEN => Err(ParseError::TruncatedArp),
-        EtherType::ARP => Ok(Parsed::empty(vlan, l3_offset, Kind::Arp)),
-        other => Ok(Parsed::empty(vlan, l3_offset, Kind::Other(other))),
+    let kind = match ether_type {
+        EtherType::IPV4 => Kind::Ipv4,
+        EtherType::IPV6 => Kind::Ipv6,
+        EtherType::ARP => Kind::Arp,
+        other => Kind::Other(other),
+    };
+    let mut parsed = Parsed::empty(vlan, l3_offset, kind);
+    match kind {
+        Kind::Ipv4 => parse_ipv4(l3, l3_len, &mut parsed)?,
+        Kind::Ipv6 => parse_ipv6(l3, l3_len, &mut parsed)?,
+        Kind::Arp if l3.len() < arp::PACKET_LEN => return Err(ParseError::TruncatedArp),
+        Kind::Arp | Kind::Other(_) => {}
     }
+    Ok(parsed)
 }
 
 #[inline]
@@ -214,7 +221,7 @@ fn parse_link(bytes: &[u8]) -> Result<(Option<u16>, EtherType, u16), ParseError>
 }
 
 #[inline]
-fn parse_ipv4(l3: &[u8], l3_len: usize, mut parsed: Parsed) -> Result<Parsed, ParseError> {
+fn parse_ipv4(l3: &[u8], l3_len: usize, parsed: &mut Parsed) -> Result<(), ParseError> {
     let ip = Ipv4::new_checked(l3).map_err(|_| ParseError::TruncatedIpv4)?;
     let header_len = usize::from(ip.header_len());
     let total_len = usize::from(ip.total_len());
@@ -259,7 +266,7 @@ fn parse_ipv4(l3: &[u8], l3_len: usize, mut parsed: Parsed) -> Result<Parsed, Pa
 }
 
 #[inline]
-fn parse_ipv6(l3: &[u8], l3_len: usize, mut parsed: Parsed) -> Result<Parsed, ParseError> {
+fn parse_ipv6(l3: &[u8], l3_len: usize, parsed: &mut Parsed) -> Result<(), ParseError> {
     let ip = Ipv6::new_checked(l3).map_err(|_| ParseError::TruncatedIpv6)?;
     if ip.version() != 6 {
         return Err(ParseError::Ipv6Version);
@@ -293,11 +300,11 @@ fn parse_ipv6(l3: &[u8], l3_len: usize, mut parsed: Parsed) -> Result<Parsed, Pa
 
 /// `segment` is what the first segment of the buffer has of the transport segment.
 #[inline]
-fn parse_transport(segment: &[u8], mut parsed: Parsed) -> Result<Parsed, ParseError> {
+fn parse_transport(segment: &[u8], parsed: &mut Parsed) -> Result<(), ParseError> {
     match parsed.fragment {
         Fragment::None => {}
         Fragment::First => return parse_first_fragment(segment, parsed),
-        Fragment::Later => return Ok(parsed),
+        Fragment::Later => return Ok(()),
     }
     match parsed.protocol {
         IpProtocol::TCP => {
@@ -328,12 +335,12 @@ fn parse_transport(segment: &[u8], mut parsed: Parsed) -> Result<Parsed, ParseEr
         }
         _ => {}
     }
-    Ok(parsed)
+    Ok(())
 }
 
 /// A first fragment may be as short as eight bytes (Linux reassembles those too): ports are read,
 /// TCP flags if they are there.
-fn parse_first_fragment(segment: &[u8], mut parsed: Parsed) -> Result<Parsed, ParseError> {
+fn parse_first_fragment(segment: &[u8], parsed: &mut Parsed) -> Result<(), ParseError> {
     let start = segment
         .first_chunk::<FRAGMENT_UNIT>()
         .ok_or(ParseError::TruncatedFragment)?;
@@ -345,7 +352,7 @@ fn parse_first_fragment(segment: &[u8], mut parsed: Parsed) -> Result<Parsed, Pa
     if parsed.protocol == IpProtocol::TCP {
         parsed.tcp_flags = Tcp::new_checked(segment).map_or(0, |tcp| tcp.flags());
     }
-    Ok(parsed)
+    Ok(())
 }
 
 #[inline]

@@ -318,6 +318,17 @@ fn an_atomic_fragment_is_a_whole_packet() {
 }
 
 #[test]
+fn the_reserved_byte_of_a_fragment_header_is_not_a_length() {
+    let mut frame = Frame::udp(CLIENT6, VIP6)
+        .fragment(0, true)
+        .payload_len(24)
+        .build();
+    frame[55] = 3;
+    assert_eq!(parsed(&frame).l4_offset, 62);
+    assert_eq!(parsed(&frame).source_port, 1000);
+}
+
+#[test]
 fn a_later_fragment_does_not_take_its_payload_for_extension_headers() {
     let frame = Frame::ip(
         "2001:db8::1",
