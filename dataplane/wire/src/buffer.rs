@@ -2,7 +2,7 @@
 //! The packet buffer, as the engine sees it.
 //!
 //! ```text
-//!   | headroom | first segment: all headers, contiguous | tailroom |  + tail segments, carried along
+//!   | headroom | first segment: headers, contiguous | tailroom |  + tail segments, carried along
 //!              ^ bytes()[0] = first octet of Ethernet
 //! ```
 //!

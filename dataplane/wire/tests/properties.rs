@@ -183,7 +183,8 @@ proptest! {
                 let destination = address(&header.destination_addr().to_string());
                 prop_assert_eq!(parsed.destination, destination);
                 prop_assert_eq!(parsed.ttl, header.ttl());
-                prop_assert_eq!(header.to_header().calc_header_checksum(), header.header_checksum());
+                let checksum = header.to_header().calc_header_checksum();
+                prop_assert_eq!(header.header_checksum(), checksum);
             }
             Some(NetSlice::Ipv6(ip)) => {
                 let header = ip.header();
