@@ -240,3 +240,6 @@ impl Board {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

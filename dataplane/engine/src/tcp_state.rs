@@ -164,3 +164,6 @@ impl TcpState {
             .unwrap_or(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,12 +112,12 @@ impl<B> Waiting<B> {
                     asked: now,
                 }
             });
-        if queue.packets.len() >= PACKETS_PER_NEIGHBOUR_MAX {
-            return Err(QueueFull(packet));
-        }
         if now.saturating_since(queue.asked) >= ASK_AGAIN {
             queue.asked = now;
             self.requests.push(wanted);
+        }
+        if queue.packets.len() >= PACKETS_PER_NEIGHBOUR_MAX {
+            return Err(QueueFull(packet));
         }
         queue.packets.push_back(Held {
             packet,
@@ -179,3 +179,6 @@ impl<B> Waiting<B> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

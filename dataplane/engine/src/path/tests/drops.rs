@@ -58,6 +58,10 @@ fn bad_frames() -> Vec<(Vec<u8>, DropReason)> {
             Frame::udp("[2001:db8::9]:1", "[::1]:53").build(),
             DropReason::RxMartian,
         ),
+        (
+            syn().options(&[131, 7, 4, 10, 1, 0, 12]).build(),
+            DropReason::RxSourceRoute,
+        ),
         (syn().data_offset(16).build(), DropReason::RxMalformedL4),
         (udp().udp_length(7).build(), DropReason::RxMalformedL4),
         (

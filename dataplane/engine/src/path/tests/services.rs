@@ -34,16 +34,22 @@ fn a_nat_connection_over_ipv6_is_rewritten_there_and_back() {
 }
 
 #[test]
-fn udp_without_checksum_stays_without() {
-    let mut bench = Bench::new(SERVICES);
-    let query = Frame::udp("10.0.0.9:1000", "10.0.0.100:53").checksum(0);
-    let outcomes = bench.send(0, &query.payload(b"query").build());
-    let sent = &outcomes[0].frame;
-    assert_eq!(
-        describe(sent),
-        "10.0.0.9:1000 > 10.1.0.11:53 udp ttl 63 len 33"
+fn udp_without_checksum_gets_a_right_one_by_nat_and_none_by_dr() {
+    let mut bench = Bench::new(
+        "service udp 10.0.0.100:53 rr
+         real 10.1.0.11:53 nat
+         service udp 10.0.0.101:53 rr
+         real 10.1.0.12:53 dr",
     );
-    assert_eq!(&sent[40..42], &[0, 0], "the checksum");
+    for (vip, checksum) in [
+        ("10.0.0.100:53", wire::builder::Checksum::Good),
+        ("10.0.0.101:53", wire::builder::Checksum::Absent),
+    ] {
+        let query = Frame::udp("10.0.0.9:1000", vip).checksum(0);
+        let outcomes = bench.send(0, &query.payload(b"query").build());
+        let sent = &outcomes[0].frame;
+        assert_eq!(wire::builder::transport_checksum(sent), checksum, "{vip}");
+    }
 }
 
 #[test]
@@ -69,7 +75,7 @@ fn a_dr_packet_changes_its_macs_and_ttl_only() {
 fn ip_options_tos_ident_and_df_pass_nat_unchanged() {
     let mut bench = Bench::new(SERVICES);
     let syn = syn(1000, "10.0.0.100:80")
-        .options(&[7, 7, 4, 0, 0, 0, 0])
+        .options(&[148, 4, 0, 0])
         .tos(0x2e)
         .ident(4711)
         .dont_fragment()
@@ -77,7 +83,7 @@ fn ip_options_tos_ident_and_df_pass_nat_unchanged() {
     let outcomes = bench.send(0, &syn.build());
     let expected = Frame::tcp("10.0.0.9:1000", "10.1.0.11:8080")
         .flags(SYN)
-        .options(&[7, 7, 4, 0, 0, 0, 0])
+        .options(&[148, 4, 0, 0])
         .tos(0x2e)
         .ident(4711)
         .dont_fragment()

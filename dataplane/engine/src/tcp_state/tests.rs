@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+use std::format;
+use std::vec::Vec;
+
+use super::flags::{ACK, FIN, RST, SYN};
+use super::*;
+use wire::tcp::flags::{CWR, ECE, PSH, URG};
+
+/// `tcp_states` as it stands in `ip_vs_proto_tcp.c`.
+const KERNEL: [(&str, [&str; 4]); 3] = [
+    (
+        "INPUT",
+        [
+            "sSR, sES, sES, sSR, sSR, sSR, sSR, sSR, sSR, sSR, sSR",
+            "sCL, sCW, sSS, sTW, sTW, sTW, sCL, sCW, sLA, sLI, sTW",
+            "sES, sES, sSS, sES, sFW, sTW, sCL, sCW, sCL, sLI, sES",
+            "sCL, sCL, sCL, sSR, sCL, sCL, sCL, sCL, sLA, sLI, sSR",
+        ],
+    ),
+    (
+        "OUTPUT",
+        [
+            "sSS, sES, sSS, sSR, sSS, sSS, sSS, sSS, sSS, sLI, sSR",
+            "sTW, sFW, sSS, sTW, sFW, sTW, sCL, sTW, sLA, sLI, sTW",
+            "sES, sES, sSS, sES, sFW, sTW, sCL, sCW, sLA, sES, sES",
+            "sCL, sCL, sSS, sCL, sCL, sTW, sCL, sCL, sCL, sCL, sCL",
+        ],
+    ),
+    (
+        "INPUT-ONLY",
+        [
+            "sSR, sES, sES, sSR, sSR, sSR, sSR, sSR, sSR, sSR, sSR",
+            "sCL, sFW, sSS, sTW, sFW, sTW, sCL, sCW, sLA, sLI, sTW",
+            "sES, sES, sSS, sES, sFW, sTW, sCL, sCW, sCL, sLI, sES",
+            "sCL, sCL, sCL, sSR, sCL, sCL, sCL, sCL, sLA, sLI, sCL",
+        ],
+    ),
+];
+
+/// The kernel's short names, in the order of the states' numbers.
+const SHORT: [&str; TCP_STATES] = [
+    "sNO", "sES", "sSS", "sSR", "sFW", "sTW", "sCL", "sCW", "sLA", "sLI", "sSA",
+];
+
+#[test]
+fn every_state_and_flag_in_every_direction_is_the_kernels() {
+    for (table, rows) in KERNEL {
+        for (row, flag) in rows.iter().zip([SYN, FIN, ACK, RST]) {
+            for (old, expected) in TcpState::ALL.iter().zip(row.split(", ")) {
+                let direction = if table == "OUTPUT" {
+                    Direction::Outbound
+                } else {
+                    Direction::Inbound
+                };
+                let new = old.advance(flag, direction, table == "INPUT-ONLY");
+                assert_eq!(
+                    SHORT[new as usize], expected,
+                    "{table} {old:?} flag {flag:#x}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn of_several_flags_rst_counts_first_then_syn_then_fin_then_ack() {
+    for flags in 0..=u8::MAX {
+        let decisive = [RST, SYN, FIN, ACK]
+            .into_iter()
+            .find(|flag| flags & flag != 0)
+            .unwrap_or(0);
+        for old in TcpState::ALL {
+            for direction in [Direction::Inbound, Direction::Outbound] {
+                for one_way in [false, true] {
+                    assert_eq!(
+                        old.advance(flags, direction, one_way),
+                        old.advance(decisive, direction, one_way)
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_without_a_deciding_flag_changes_nothing() {
+    for old in TcpState::ALL {
+        for flags in [0, PSH, URG, ECE | CWR] {
+            assert_eq!(old.advance(flags, Direction::Inbound, false), old);
+            assert_eq!(old.advance(flags, Direction::Outbound, false), old);
+        }
+    }
+}
+
+#[test]
+fn the_answering_direction_of_one_way_is_not_special() {
+    for old in TcpState::ALL {
+        for flags in [SYN, FIN, ACK, RST] {
+            assert_eq!(
+                old.advance(flags, Direction::Outbound, true),
+                old.advance(flags, Direction::Outbound, false)
+            );
+        }
+    }
+}
+
+#[test]
+fn numbers_and_names_belong_together() {
+    for (number, state) in (0u8..).zip(TcpState::ALL) {
+        assert_eq!(state as u8, number);
+        assert_eq!(TcpState::from_number(number), state);
+    }
+    assert_eq!(TcpState::from_number(11), TcpState::None);
+    assert_eq!(TcpState::from_number(255), TcpState::None);
+    let names: std::collections::BTreeSet<_> = TcpState::ALL.map(TcpState::name).into();
+    assert_eq!(names.len(), TCP_STATES);
+    assert_eq!(TcpState::SynRecv.name(), "SYN_RECV");
+}
+
+#[test]
+fn active_are_established_and_the_opening_states() {
+    let active: Vec<_> = TcpState::ALL
+        .into_iter()
+        .filter(|state| state.is_active())
+        .map(|state| format!("{state:?}"))
+        .collect();
+    assert_eq!(active, ["Established", "SynSent", "SynRecv", "SynAck"]);
+}
