@@ -2,13 +2,14 @@
 //! The connections of one worker, found from either direction's key.
 //!
 //! ```text
-//!  FlowKey ──hash──► bucket (64 B: 10 signatures, 10 references) ──► hot entry (64 B) ──► packet
+//!  FlowKey ──hash──► bucket (64 B: 8 signatures, 8 references) ──► hot entry (64 B) ──► packet
 //!                    or its one alternative                          cold entry (32 B)
 //! ```
 //!
-//! A lookup touches one index line and one entry for nearly all known connections, two index lines
-//! for the others and for unknown ones, never more. A connection costs 64 + 32 octets and, with both
-//! directions in an index at its design load of 0.8, 16 more: 112 of the 128 allowed.
+//! A lookup touches one index line and one entry for nearly all known connections, one index line
+//! for nearly all unknown ones, and never more than two index lines. A connection costs 64 + 32
+//! octets and, with both directions in an index at its design load of 0.8, 20 more: 116 of the 128
+//! allowed.
 //!
 //! Not stored: the real server's address and port. They are the same for all of a server's
 //! connections, there are few servers, and their lines stay in cache; the caller hands in the way
@@ -218,8 +219,10 @@ impl<M: FlowMemory> FlowTable<M> {
         hash: Hash,
         real: impl Fn(RealId) -> Option<(Addr, u16)>,
     ) -> Option<(FlowId, Direction)> {
-        let found = match self.pick(candidates.home, candidates.lanes, key, &real) {
+        let bucket = self.memory.buckets().get(candidates.home as usize)?;
+        let found = match self.pick(bucket, candidates.lanes, key, hash, &real) {
             Some(found) => found,
+            None if bucket.has_none_astray() => return None,
             None => self.find_elsewhere(candidates.home, key, hash, &real)?,
         };
         Some((found.flow(), found.direction()))
@@ -228,14 +231,14 @@ impl<M: FlowMemory> FlowTable<M> {
     #[inline]
     fn pick(
         &self,
-        bucket: u32,
+        bucket: &Bucket,
         mut lanes: Lanes,
         key: &FlowKey,
+        hash: Hash,
         real: &impl Fn(RealId) -> Option<(Addr, u16)>,
     ) -> Option<Reference> {
-        let bucket = self.memory.buckets().get(bucket as usize)?;
         lanes.find_map(|lane| {
-            let reference = bucket.reference(lane);
+            let reference = bucket.checked(lane, hash.signature())?;
             let entry = self.memory.hot().get(reference.flow().index())?;
             let is_it = match reference.direction() {
                 Direction::Inbound => entry.is_inbound(key),
@@ -245,7 +248,7 @@ impl<M: FlowMemory> FlowTable<M> {
         })
     }
 
-    /// The search in the other bucket: unknown keys, and the few that found their home full.
+    /// The search in the other bucket, for keys whose home is or was full.
     #[inline(never)]
     fn find_elsewhere(
         &self,
@@ -256,8 +259,8 @@ impl<M: FlowMemory> FlowTable<M> {
     ) -> Option<Reference> {
         let buckets = self.memory.buckets();
         let other = index::other(home, hash.signature(), buckets.len());
-        let lanes = buckets.get(other as usize)?.lanes(hash.signature());
-        self.pick(other, lanes, key, real)
+        let bucket = buckets.get(other as usize)?;
+        self.pick(bucket, bucket.lanes(hash.signature()), key, hash, real)
     }
 
     /// Inserts a connection whose inbound key has the hash `hash`, all of it or nothing.
@@ -434,12 +437,9 @@ impl<M: FlowMemory> FlowTable<M> {
     /// Lanes of the index in use.
     #[cfg(test)]
     fn index_lanes(&self) -> usize {
-        let free: usize = self
-            .memory
-            .buckets()
-            .iter()
-            .map(|bucket| bucket.lanes(0).count())
-            .sum();
-        self.memory.buckets().len() * index::LANES - free
+        let buckets = self.memory.buckets();
+        assert!(index::counts_are_right(buckets));
+        let free: usize = buckets.iter().map(|bucket| bucket.free().count()).sum();
+        buckets.len() * index::LANES - free
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const NOT_ON_WHEEL: u16 = u16::MAX;
 
 /// Everything the table spends on a connection, both directions and timer included.
 const FLOW_BYTES_MAX: usize = 128;
-/// Two lanes, ten of which fill a bucket, at the design load of 0.8.
+/// Two lanes, eight of which fill a bucket, at the design load of 0.8.
 const INDEX_BYTES: usize = 2 * size_of::<Bucket>() * 5 / (LANES * 4);
 const _: () = assert!(size_of::<HotEntry>() == 64 && align_of::<HotEntry>() == 64);
 const _: () = assert!(size_of::<ColdEntry>() == 32 && align_of::<ColdEntry>() == 32);

@@ -2,12 +2,17 @@
 //! The keyed hash of a [`FlowKey`].
 //!
 //! An attacker chooses addresses and ports; he must not be able to choose buckets. The sum of
-//! 64 × 64 bit products below is NH of UMAC (Black et al., CRYPTO '99, §4): for a random secret, any
-//! two different keys meet with probability at most 2⁻⁶⁴, whoever picked them. A last folded product
-//! spreads the sum over the bits that the index uses. Three independent multiplications and one
-//! that waits for them: about fifteen cycles, no table, no instruction that the baseline CPU lacks.
+//! 64 × 64 bit products below is NH of UMAC (Black et al., CRYPTO '99, §4): for a random secret,
+//! two different keys meet with probability at most 2⁻⁶⁴, whoever picked them. A last folded
+//! product spreads the sum over the bits that the index uses. Four multiplications, the last of
+//! which waits for the others: about fifteen cycles, no table, no instruction that the baseline
+//! CPU lacks.
+//!
+//! Ports and protocol could be added without a product of their own and keep the bound. Then the
+//! ports of one client lie on a line of one multiplier each, and some clients' bunch together.
 
 use super::FlowKey;
+use super::index::Signature;
 
 /// The secret behind the hash: random at boot, never shown.
 #[derive(Clone, Copy)]
@@ -44,12 +49,13 @@ impl HashKey {
         let rest = u64::from(key.source_port)
             | u64::from(key.destination_port) << 16
             | u64::from(key.protocol) << 32;
-        let sum = product(source_low.wrapping_add(k0), source_high.wrapping_add(k1))
-            .wrapping_add(product(
-                destination_low.wrapping_add(k2),
-                destination_high.wrapping_add(k3),
-            ))
-            .wrapping_add(product(rest.wrapping_add(k4), k5));
+        let source = product(source_low.wrapping_add(k0), source_high.wrapping_add(k1));
+        let destination = product(
+            destination_low.wrapping_add(k2),
+            destination_high.wrapping_add(k3),
+        );
+        let rest = product(rest.wrapping_add(k4), k5);
+        let sum = source.wrapping_add(destination).wrapping_add(rest);
         let (low, high) = halves(sum);
         let (low, high) = halves(product(low ^ k6, high ^ k7));
         Hash(low ^ high)
@@ -67,12 +73,11 @@ impl core::fmt::Debug for HashKey {
 pub struct Hash(u64);
 
 impl Hash {
-    /// What the index keeps beside every reference; zero means an empty lane.
+    /// What the index keeps beside every reference.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "some bits of the hash")]
-    pub(super) const fn signature(self) -> u16 {
-        let signature = self.0 as u16;
-        if signature == 0 { 1 } else { signature }
+    pub(super) const fn signature(self) -> Signature {
+        Signature::new(self.0 as u16)
     }
 
     /// The bits that choose the home bucket.

@@ -1,118 +1,195 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The index: cuckoo hashing with two buckets of ten lanes per key.
+//! The index: cuckoo hashing with two buckets of eight lanes per key.
 //!
 //! A lane is a 16-bit signature and a 32-bit reference (entry and direction). The other bucket of a
 //! key follows from one of its buckets and the signature alone, so lanes can be moved without
-//! looking at their entries. A key goes to its home bucket while that has room: lookups of known
-//! connections then mostly end there, one cache line.
+//! looking at their entries. A key goes to its home bucket while that has room, and a bucket counts
+//! the keys that had to go elsewhere: lookups of known keys mostly end at home, those of unknown
+//! keys too, one cache line.
 //!
-//! Signatures are compared four to a word with plain integers. Written as a loop over an array, the
-//! comparison becomes vector code of very different quality from one place of use to the next.
+//! Tags (the low halves of signatures) are compared all eight at once, in one word with plain
+//! integers. As a loop over an array it becomes vector code of very different quality from one
+//! place of use to the next.
 
 use super::memory::FlowMemory;
 use super::{Direction, FlowId, Hash};
 
-/// Lanes of a bucket: ten times six octets fit in a cache line.
-pub(super) const LANES: usize = 10;
+/// Lanes of a bucket.
+pub(super) const LANES: usize = 8;
 /// Buckets looked at to make room for a key whose two are full. At the design load two levels
-/// (2 + 20 buckets) nearly always find a free lane; the rest is for bad luck.
+/// (2 + 16 buckets) nearly always find a free lane; the rest is for bad luck.
 const SEARCH_BUCKETS_MAX: usize = 64;
 /// Spreads a signature over the buckets (2³² ÷ golden ratio, odd).
 const SPREAD: u32 = 0x9e37_79b9;
 
 const _: () = assert!(size_of::<Bucket>() == 64 && align_of::<Bucket>() == 64);
 
-/// Ten lanes of the index; all zero is empty.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(64))]
-pub struct Bucket {
-    /// Signatures of lanes 0 to 7, the first in the lowest bits.
-    signatures: [u64; 2],
-    /// Signatures of lanes 8 and 9.
-    last_signatures: u32,
-    references: [u32; LANES],
-}
+/// Sixteen bits of a key's hash, kept in its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Signature(u16);
 
-/// The low 15 bits of every quarter of a word.
-const LOW_BITS: u64 = 0x7fff_7fff_7fff_7fff;
-/// The half of a word that [`Bucket::last_signatures`] leaves free: never a match.
-const NO_LANES: u64 = 0xffff_ffff_0000_0000;
-
-impl Bucket {
-    /// The lanes that hold `signature`; 0 finds the free ones.
+impl Signature {
+    /// From any bits; the tag is made not 0, which marks a free lane.
     #[inline]
-    pub(super) fn lanes(&self, signature: u16) -> Lanes {
-        let pattern = u64::from(signature) * 0x0001_0001_0001_0001;
-        let [first, second] = self.signatures;
-        let last = u64::from(self.last_signatures);
-        Lanes(
-            zero_quarters(first ^ pattern) >> 2
-                | zero_quarters(second ^ pattern) >> 1
-                | zero_quarters(last ^ pattern | NO_LANES),
-        )
+    pub(super) const fn new(bits: u16) -> Self {
+        Self(bits | (bits.trailing_zeros() >= 8) as u16)
     }
 
     #[inline]
-    pub(super) fn reference(&self, lane: u32) -> Reference {
+    const fn tag(self) -> u8 {
+        let [tag, _] = self.0.to_le_bytes();
+        tag
+    }
+
+    #[inline]
+    const fn check(self) -> u8 {
+        let [_, check] = self.0.to_le_bytes();
+        check
+    }
+
+    #[cfg(test)]
+    pub(super) const fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+/// Eight lanes of the index, an octet per lane in each word; all zero is empty.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub struct Bucket {
+    /// Low halves of the signatures; 0 is a free lane.
+    tags: u64,
+    /// High halves of the signatures.
+    checks: u64,
+    references: [u32; LANES],
+    /// One bit per lane whose key has its home elsewhere.
+    away: u32,
+    /// Keys at home here that are kept in their other bucket.
+    astray: u32,
+}
+
+impl Bucket {
+    /// The lanes that may hold `signature`: its tag is theirs.
+    #[inline]
+    pub(super) const fn lanes(&self, signature: Signature) -> Lanes {
+        self.tagged(signature.tag())
+    }
+
+    /// The free lanes.
+    #[inline]
+    pub(super) const fn free(&self) -> Lanes {
+        self.tagged(0)
+    }
+
+    #[inline]
+    const fn tagged(&self, tag: u8) -> Lanes {
+        Lanes(zero_octets(self.tags ^ u64::from_le_bytes([tag; LANES])))
+    }
+
+    /// The reference in `lane` if the rest of the signature agrees too.
+    #[inline]
+    pub(super) fn checked(&self, lane: Lane, signature: Signature) -> Option<Reference> {
+        (self.check(lane) == signature.check()).then(|| self.reference(lane))
+    }
+
+    /// Whether no key at home here is elsewhere.
+    #[inline]
+    pub(super) const fn has_none_astray(&self) -> bool {
+        self.astray == 0
+    }
+
+    #[inline]
+    const fn check(&self, lane: Lane) -> u8 {
+        let [check, ..] = (self.checks >> lane.shift()).to_le_bytes();
+        check
+    }
+
+    #[inline]
+    pub(super) fn reference(&self, lane: Lane) -> Reference {
         Reference(
             self.references
-                .get(lane as usize)
+                .get(lane.index())
                 .copied()
                 .unwrap_or_default(),
         )
     }
 
-    pub(super) fn signature(&self, lane: u32) -> u16 {
-        let word = match self.signatures.get((lane / 4) as usize) {
-            Some(word) => *word,
-            None => u64::from(self.last_signatures),
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "one quarter of the word")]
-        let signature = (word >> (lane % 4 * 16)) as u16;
-        signature
+    pub(super) const fn signature(&self, lane: Lane) -> Signature {
+        let [tag, ..] = (self.tags >> lane.shift()).to_le_bytes();
+        Signature(u16::from_le_bytes([tag, self.check(lane)]))
     }
 
-    pub(super) fn set(&mut self, lane: u32, signature: u16, reference: Reference) {
-        let shift = lane % 4 * 16;
-        if let Some(word) = self.signatures.get_mut((lane / 4) as usize) {
-            *word = *word & !(0xffff << shift) | u64::from(signature) << shift;
-        } else {
-            let word = self.last_signatures;
-            self.last_signatures = word & !(0xffff << shift) | u32::from(signature) << shift;
-        }
-        if let Some(held) = self.references.get_mut(lane as usize) {
+    const fn is_away(&self, lane: Lane) -> bool {
+        self.away >> lane.0 & 1 == 1
+    }
+
+    pub(super) fn set(
+        &mut self,
+        lane: Lane,
+        signature: Signature,
+        reference: Reference,
+        is_away: bool,
+    ) {
+        let hole = !(0xff << lane.shift());
+        self.tags = self.tags & hole | u64::from(signature.tag()) << lane.shift();
+        self.checks = self.checks & hole | u64::from(signature.check()) << lane.shift();
+        self.away = self.away & !(1 << lane.0) | u32::from(is_away) << lane.0;
+        if let Some(held) = self.references.get_mut(lane.index()) {
             *held = reference.0;
         }
     }
-
-    fn free_lane(&self) -> Option<u32> {
-        self.lanes(0).next()
-    }
 }
 
-/// The top bit of every quarter of `word` that is zero; exact, unlike the subtracting form, which
+/// The top bit of every octet of `word` that is zero; exact, unlike the subtracting form, which
 /// also reports what lies above a match.
 #[inline]
-const fn zero_quarters(word: u64) -> u64 {
+const fn zero_octets(word: u64) -> u64 {
+    const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
 }
 
-/// Some lanes of a bucket, in no order that matters. Bit 13, 14 or 15 of a quarter says which of the three words, the quarter
-/// which part of it.
+/// A lane of a bucket, 0 to 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lane(u32);
+
+impl Lane {
+    pub(super) const ALL: [Self; LANES] = [
+        Self(0),
+        Self(1),
+        Self(2),
+        Self(3),
+        Self(4),
+        Self(5),
+        Self(6),
+        Self(7),
+    ];
+
+    #[inline]
+    pub(super) const fn index(self) -> usize {
+        (self.0 & 7) as usize
+    }
+
+    #[inline]
+    const fn shift(self) -> u32 {
+        (self.0 & 7) * 8
+    }
+}
+
+/// Some lanes of a bucket, lowest first: the top bit of the octet of each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lanes(u64);
 
 impl Iterator for Lanes {
-    type Item = u32;
+    type Item = Lane;
 
     #[inline]
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self) -> Option<Lane> {
         if self.0 == 0 {
             return None;
         }
-        let bit = self.0.trailing_zeros();
+        let lane = Lane(self.0.trailing_zeros() / 8);
         self.0 &= self.0 - 1;
-        Some((bit % 16).wrapping_sub(13) * 4 + bit / 16)
+        Some(lane)
     }
 }
 
@@ -140,7 +217,7 @@ impl Reference {
     }
 }
 
-/// A lane of the whole index: bucket × 16 + lane.
+/// A lane of the whole index: bucket × 8 + lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub(super) struct Slot(u32);
@@ -148,16 +225,16 @@ pub(super) struct Slot(u32);
 impl Slot {
     pub(super) const NONE: Self = Self(u32::MAX);
 
-    const fn new(bucket: u32, lane: u32) -> Self {
-        Self(bucket << 4 | lane)
+    const fn new(bucket: u32, lane: Lane) -> Self {
+        Self(bucket << 3 | lane.0)
     }
 
     const fn bucket(self) -> u32 {
-        self.0 >> 4
+        self.0 >> 3
     }
 
-    const fn lane(self) -> u32 {
-        self.0 & 15
+    const fn lane(self) -> Lane {
+        Lane(self.0 & 7)
     }
 }
 
@@ -170,8 +247,8 @@ pub(super) fn home(hash: Hash, buckets: usize) -> u32 {
 /// The other bucket of a lane with `signature` in `bucket`. The two add up, modulo the number of
 /// buckets, to a number drawn from the signature: its own inverse, for any number of buckets.
 #[inline]
-pub(super) fn other(bucket: u32, signature: u16, buckets: usize) -> u32 {
-    let sum = reduce(u32::from(signature).wrapping_mul(SPREAD), buckets);
+pub(super) fn other(bucket: u32, signature: Signature, buckets: usize) -> u32 {
+    let sum = reduce(u32::from(signature.0).wrapping_mul(SPREAD), buckets);
     if sum >= bucket {
         sum - bucket
     } else {
@@ -200,34 +277,66 @@ pub(super) fn place<M: FlowMemory>(
     let slot = free_slot(buckets, first)
         .or_else(|| free_slot(buckets, second))
         .or_else(|| make_room(memory, first, second))?;
-    write(memory, slot, signature, reference);
+    let is_away = slot.bucket() != first;
+    write(memory, slot, signature, reference, is_away);
+    if is_away {
+        count_astray(memory, first, true);
+    }
     Some(slot)
 }
 
 /// Makes `slot` refer to somebody else with the same key.
 pub(super) fn replace<M: FlowMemory>(memory: &mut M, slot: Slot, reference: Reference) {
-    let bucket = memory.buckets().get(slot.bucket() as usize);
-    if let Some(signature) = bucket.map(|bucket| bucket.signature(slot.lane())) {
-        write(memory, slot, signature, reference);
+    let lane = slot.lane();
+    if let Some(bucket) = memory.buckets().get(slot.bucket() as usize) {
+        let (signature, is_away) = (bucket.signature(lane), bucket.is_away(lane));
+        write(memory, slot, signature, reference, is_away);
     }
 }
 
 /// Empties `slot`; nothing for [`Slot::NONE`].
 pub(super) fn clear<M: FlowMemory>(memory: &mut M, slot: Slot) {
-    if let Some(bucket) = memory.buckets_mut().get_mut(slot.bucket() as usize) {
-        bucket.set(slot.lane(), 0, Reference(0));
+    let buckets = memory.buckets_mut();
+    let count = buckets.len();
+    let Some(bucket) = buckets.get_mut(slot.bucket() as usize) else {
+        return;
+    };
+    let home = bucket
+        .is_away(slot.lane())
+        .then(|| other(slot.bucket(), bucket.signature(slot.lane()), count));
+    bucket.set(slot.lane(), Signature(0), Reference(0), false);
+    if let Some(home) = home {
+        count_astray(memory, home, false);
     }
 }
 
 fn free_slot(buckets: &[Bucket], bucket: u32) -> Option<Slot> {
-    let lane = buckets.get(bucket as usize)?.free_lane()?;
+    let lane = buckets.get(bucket as usize)?.free().next()?;
     Some(Slot::new(bucket, lane))
 }
 
+/// One key at home in `bucket` more, or less, that is elsewhere.
+fn count_astray<M: FlowMemory>(memory: &mut M, bucket: u32, more: bool) {
+    if let Some(bucket) = memory.buckets_mut().get_mut(bucket as usize) {
+        let count = bucket.astray;
+        bucket.astray = if more {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+    }
+}
+
 /// Fills `slot`, and tells the entry where it is found.
-fn write<M: FlowMemory>(memory: &mut M, slot: Slot, signature: u16, reference: Reference) {
+fn write<M: FlowMemory>(
+    memory: &mut M,
+    slot: Slot,
+    signature: Signature,
+    reference: Reference,
+    is_away: bool,
+) {
     if let Some(bucket) = memory.buckets_mut().get_mut(slot.bucket() as usize) {
-        bucket.set(slot.lane(), signature, reference);
+        bucket.set(slot.lane(), signature, reference, is_away);
     }
     let entry = memory.cold_mut().get_mut(reference.flow().index());
     if let Some(held) = entry.and_then(|entry| entry.slots.get_mut(reference.direction() as usize))
@@ -237,34 +346,36 @@ fn write<M: FlowMemory>(memory: &mut M, slot: Slot, signature: u16, reference: R
 }
 
 /// A bucket on the way of [`make_room`].
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Step {
     bucket: u32,
     /// The step whose bucket would give a lane to this one.
     parent: u8,
     /// That lane.
-    lane: u8,
+    lane: Lane,
 }
 
-const LANES_U8: u8 = 10;
-const _: () = assert!(SEARCH_BUCKETS_MAX <= 256 && LANES_U8 as usize == LANES);
+const _: () = assert!(SEARCH_BUCKETS_MAX <= 256);
 
 /// Breadth first through the buckets that lanes of full buckets could move to, until one has room;
 /// then moves the lanes along that way, the last one first, so that every key stays findable.
 fn make_room<M: FlowMemory>(memory: &mut M, first: u32, second: u32) -> Option<Slot> {
     let buckets = memory.buckets();
-    let mut steps = [Step::default(); SEARCH_BUCKETS_MAX];
-    let [first_step, second_step, ..] = &mut steps;
-    first_step.bucket = first;
+    let root = Step {
+        bucket: first,
+        parent: 0,
+        lane: Lane(0),
+    };
+    let mut steps = [root; SEARCH_BUCKETS_MAX];
+    let [_, second_step, ..] = &mut steps;
     second_step.bucket = second;
     let mut count = 2;
     for parent in 0..SEARCH_BUCKETS_MAX {
         let bucket = steps.get(parent).filter(|_| parent < count)?.bucket;
         let full = buckets.get(bucket as usize)?;
-        for lane in 0..LANES_U8 {
-            let signature = full.signature(u32::from(lane));
+        for lane in Lane::ALL {
             let step = Step {
-                bucket: other(bucket, signature, buckets.len()),
+                bucket: other(bucket, full.signature(lane), buckets.len()),
                 parent: u8::try_from(parent).ok()?,
                 lane,
             };
@@ -290,19 +401,39 @@ fn shift<M: FlowMemory>(
     while at >= 2 {
         let step = steps.get(at)?;
         let from = steps.get(usize::from(step.parent))?.bucket;
-        let lane = u32::from(step.lane);
         let buckets = memory.buckets();
         let source = buckets.get(from as usize)?;
-        let signature = source.signature(lane);
-        let reference = source.reference(lane);
+        let (signature, was_away) = (source.signature(step.lane), source.is_away(step.lane));
+        let reference = source.reference(step.lane);
         // Only false if the way crosses itself: every move so far was sound, so stop here.
-        if signature == 0 || other(from, signature, buckets.len()) != free.bucket() {
+        if signature.tag() == 0 || other(from, signature, buckets.len()) != free.bucket() {
             return None;
         }
-        write(memory, free, signature, reference);
-        free = Slot::new(from, lane);
-        clear(memory, free);
+        let emptied = Slot::new(from, step.lane);
+        clear(memory, emptied);
+        write(memory, free, signature, reference, !was_away);
+        if !was_away {
+            count_astray(memory, from, true);
+        }
+        free = emptied;
         at = usize::from(step.parent);
     }
     Some(free)
+}
+
+/// Whether every bucket counts rightly who is away from home.
+#[cfg(test)]
+pub(super) fn counts_are_right(buckets: &[Bucket]) -> bool {
+    let mut astray = alloc::vec![0; buckets.len()];
+    for (number, bucket) in (0..).zip(buckets) {
+        for lane in Lane::ALL {
+            let signature = bucket.signature(lane);
+            if signature.tag() == 0 {
+                assert!(!bucket.is_away(lane));
+            } else if bucket.is_away(lane) {
+                astray[other(number, signature, buckets.len()) as usize] += 1;
+            }
+        }
+    }
+    buckets.iter().map(|bucket| bucket.astray).eq(astray)
 }
