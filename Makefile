@@ -6,5 +6,5 @@
 # Replays recorded cases (CASES=DIR, default: the project's own) and compares with the kernel's
 # answers; ANSWERS=DIR gets each case with the engine's answers.
 oracle:
-	cargo run --release -q -p penstock-tests --bin oracle -- \
+	@cargo run --release -q -p penstock-tests --bin oracle -- \
 		$(if $(CASES),--cases "$(CASES)") $(if $(ANSWERS),--answers "$(ANSWERS)")

@@ -4,7 +4,7 @@
 use model::addr::Addr;
 use model::fib::{Hop, NextHopId};
 use model::ids::RealId;
-use model::service::{ForwardMode, Protocol, RealServer, ServiceKey, VirtualService};
+use model::service::{ForwardMode, Protocol, RealServer, RealState, ServiceKey, VirtualService};
 use model::snapshot::{ServiceSet, Snapshot, TCP_ESTABLISHED, Timeouts};
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ipv4::IpProtocol;
@@ -207,11 +207,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         Some((flow, real))
     }
 
-    /// Counts a packet, advances the connection's state and stamps it.
+    /// Counts a packet, advances the connection's state and stamps it. A deleted server's packets
+    /// are not counted (`ip_vs_in_stats`, `ip_vs_out_stats`: only while `IP_VS_DEST_F_AVAILABLE`).
     pub(crate) fn account<P>(
         &mut self,
         id: FlowId,
         direction: Direction,
+        server: &RealServer,
         parsed: &Parsed,
         cx: &Context<'_, P>,
     ) where
@@ -223,7 +225,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         hot.stamp(now_ms);
         let real = self.board.real(hot.real());
-        if let Some(counters) = real {
+        if let Some(counters) = real.filter(|_| server.state != RealState::Deleted) {
             let bytes = u64::from(parsed.ip_len);
             match direction {
                 Direction::Inbound => {

@@ -292,6 +292,11 @@ pub(crate) fn own_address(iface: &Interface, peer: Addr) -> Addr {
         .map_or(Addr::UNSPECIFIED, |own| own.addr)
 }
 
+/// The address under which a packet to `destination` leaves; unspecified if there is none.
+pub(crate) fn egress_address(hop: Hop, destination: Addr, snapshot: &Snapshot) -> Addr {
+    egress(hop, snapshot).map_or(Addr::UNSPECIFIED, |iface| own_address(iface, destination))
+}
+
 const fn ether_type(kind: Kind) -> EtherType {
     match kind {
         Kind::Arp => EtherType::ARP,

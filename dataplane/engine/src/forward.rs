@@ -5,6 +5,7 @@ pub mod fragment;
 pub mod icmp_error;
 pub mod link;
 pub mod nat;
+pub mod options;
 
 use wire::buffer::PacketBuf;
 use wire::packet::{Kind, Parsed};

@@ -12,7 +12,7 @@
 use model::addr::{Addr, Mac};
 use model::fib::Hop;
 use model::ids::PortId;
-use model::service::{ForwardMode, RealState};
+use model::service::{ForwardMode, RealServer, RealState};
 use model::snapshot::Interface;
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ethernet::Ethernet;
@@ -21,11 +21,11 @@ use wire::ipv4::IpProtocol;
 use wire::packet::{Fragment, Kind, ParseError, Parsed, parse};
 
 use crate::affinity;
-use crate::egress::{own_address, too_big};
+use crate::egress::{egress_address, own_address, too_big};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
-use crate::forward::{lower_ttl, nat};
+use crate::forward::{lower_ttl, nat, options};
 use crate::verdict::{DropReason, PuntClass, Verdict};
 
 /// How a packet came to this worker.
@@ -51,7 +51,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some(iface) = snapshot.interfaces.ingress(arrival.port, parsed.vlan) else {
             return self.discard(packet, DropReason::RxVlanUnknown, cx);
         };
-        if let Some(reason) = misaddressed(packet.bytes(), iface) {
+        if let Some(reason) = refused(packet.bytes(), &parsed, iface) {
             return self.discard(packet, reason, cx);
         }
         if let Some(class) = linux_only(packet.bytes(), &parsed) {
@@ -107,7 +107,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         match direction {
-            Direction::Inbound => self.follow_inbound(packet, parsed, id, cx),
+            Direction::Inbound => self.follow_inbound(packet, parsed, ingress, id, cx),
             Direction::Outbound => self.follow_outbound(packet, parsed, ingress, id, cx),
         }
     }
@@ -117,6 +117,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         &mut self,
         mut packet: B,
         parsed: &Parsed,
+        ingress: &Interface,
         id: FlowId,
         cx: &mut Context<'_, P>,
     ) where
@@ -126,9 +127,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::RealDeleted, cx);
         };
         if real.state == RealState::Deleted {
-            return self.discard(packet, DropReason::RealDeleted, cx);
+            return self.end_at_deleted(packet, parsed, ingress, real, cx);
         }
-        self.account(id, Direction::Inbound, parsed, cx);
+        self.account(id, Direction::Inbound, real, parsed, cx);
         let virtual_ip = flow.virtual_ip;
         let hop = self.hop(id, Direction::Inbound, real.key.real_ip, cx);
         if !lower_ttl(&mut packet, parsed) {
@@ -138,6 +139,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if let Some(mtu) = too_big(packet.bytes(), parsed, hop, cx.snapshot) {
             self.complain(&packet, parsed, Trouble::TooBig(mtu), virtual_ip, cx);
             return self.discard(packet, DropReason::MtuExceeded, cx);
+        }
+        if parsed.has_options && !options::record_route(&mut packet, parsed, virtual_ip) {
+            return self.discard(packet, DropReason::RxMalformedIp, cx);
         }
         let rewritten = match flow.mode {
             ForwardMode::Dr => true,
@@ -163,19 +167,38 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     ) where
         P: PacketPool<Buf = B>,
     {
-        let Some((flow, _)) = self.flow_and_real(id, cx.snapshot) else {
+        let Some((flow, real)) = self.flow_and_real(id, cx.snapshot) else {
             return self.discard(packet, DropReason::RealDeleted, cx);
         };
         let hop = self.hop(id, Direction::Outbound, flow.client_ip, cx);
         let Some(mut packet) = self.let_travel(packet, parsed, ingress, hop, cx) else {
             return;
         };
-        self.account(id, Direction::Outbound, parsed, cx);
+        self.account(id, Direction::Outbound, real, parsed, cx);
         let service = (flow.virtual_ip, flow.vport);
         if !nat::rewrite(&mut packet, parsed, nat::End::Source, service) {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
         self.transmit(packet, parsed, hop, cx);
+    }
+
+    /// Ends a client's packet whose server was deleted: silently, as the kernel does, because the
+    /// server may be added again. If the service went with it, Linux tells the client.
+    fn end_at_deleted<P>(
+        &self,
+        packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        real: &RealServer,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let service = cx.snapshot.services.service(real.service);
+        if service.is_some_and(|service| !service.deleted) {
+            return self.discard(packet, DropReason::RealDeleted, cx);
+        }
+        self.punt(packet, parsed, ingress, local_class(parsed), cx);
     }
 
     /// Routes a packet that is not a service's, as the servers' gateway; Linux gets what is for it.
@@ -229,6 +252,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         } else if let Some(mtu) = too_big(packet.bytes(), parsed, hop, cx.snapshot) {
             (Trouble::TooBig(mtu), DropReason::MtuExceeded)
         } else if lower_ttl(&mut packet, parsed) {
+            let own = || egress_address(hop, Addr::from_octets(parsed.destination), cx.snapshot);
+            if parsed.has_options && !options::record_route(&mut packet, parsed, own()) {
+                self.discard(packet, DropReason::RxMalformedIp, cx);
+                return None;
+            }
             return Some(packet);
         } else {
             (Trouble::TtlExceeded, DropReason::TtlExpired)
@@ -246,14 +274,16 @@ fn opens(parsed: &Parsed) -> bool {
     parsed.protocol != IpProtocol::TCP || parsed.tcp_flags & (SYN | RST) == SYN
 }
 
-/// Why a frame is none of this interface's business.
-fn misaddressed(bytes: &[u8], iface: &Interface) -> Option<DropReason> {
+/// Why a frame is none of this interface's business, or asks for what a router must not do.
+fn refused(bytes: &[u8], parsed: &Parsed, iface: &Interface) -> Option<DropReason> {
     let frame = Ethernet::new_checked(bytes).ok()?;
     let destination = Mac(frame.destination().0);
     if Mac(frame.source().0) == iface.mac {
         Some(DropReason::RxOwnFrame)
     } else if !destination.is_group() && destination != iface.mac {
         Some(DropReason::RxWrongMac)
+    } else if parsed.has_options && options::is_source_routed(bytes, parsed) {
+        Some(DropReason::RxSourceRoute)
     } else {
         None
     }

@@ -53,7 +53,8 @@ impl Traffic {
 #[derive(Debug, Clone, Copy)]
 struct Tenant {
     generation: u32,
-    service: ServiceId,
+    /// The service's slot and generation.
+    service: (ServiceId, u32),
     base: Traffic,
 }
 
@@ -84,24 +85,27 @@ impl Stats {
     }
 
     /// Notes who sits in which slot. To be called after every change of the services, before
-    /// traffic can reach a new tenant.
+    /// traffic can reach a new tenant. A server whose service was deleted and added again is a new
+    /// tenant too.
     pub fn observe(&mut self, set: &ServiceSet) {
+        let owner = |real: &RealServer| {
+            let generation = set.service(real.service).map_or(0, |s| s.generation);
+            (real.service, generation)
+        };
         let gone: Vec<RealId> = self
             .tenants
             .iter()
             .filter(|(id, tenant)| {
-                set.real(**id)
-                    .is_none_or(|real| real.generation != tenant.generation)
+                set.real(**id).is_none_or(|real| {
+                    real.generation != tenant.generation || owner(real) != tenant.service
+                })
             })
             .map(|(id, _)| *id)
             .collect();
         for id in gone {
-            if let Some(tenant) = self.tenants.remove(&id)
-                && let Some(service) = set.service(tenant.service)
-            {
+            if let Some(tenant) = self.tenants.remove(&id) {
                 let done = self.slot(id).minus(tenant.base);
-                let key = (service.id, service.generation);
-                let sum = self.retired.entry(key).or_default();
+                let sum = self.retired.entry(tenant.service).or_default();
                 *sum = sum.plus(done);
             }
         }
@@ -114,7 +118,7 @@ impl Stats {
                 let base = self.slot(real.id);
                 let tenant = Tenant {
                     generation: real.generation,
-                    service: real.service,
+                    service: owner(real),
                     base,
                 };
                 self.tenants.insert(real.id, tenant);
@@ -171,3 +175,6 @@ impl Stats {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,6 +109,8 @@ drop_reasons! {
     RxBadIpChecksum = "rx_bad_ip_checksum",
     /// The source or destination address must never appear on a wire.
     RxMartian = "rx_martian",
+    /// The IPv4 packet asks for a way of its own (source route option, RFC 7126 §4.3).
+    RxSourceRoute = "rx_source_route",
     /// The transport header is cut short or impossible.
     RxMalformedL4 = "rx_malformed_l4",
     /// A fragment of a packet to a virtual service; fragments are not forwarded yet.

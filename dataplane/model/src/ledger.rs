@@ -88,6 +88,12 @@ impl Ledger {
         &self.timeouts
     }
 
+    /// The generation of the last snapshot.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Makes one change.
     ///
     /// # Errors
@@ -236,7 +242,7 @@ impl Ledger {
             .find(|s| s.deleted && s.key == key)
             .map(|s| s.id);
         let id = match deleted {
-            Some(id) => id,
+            Some(id) => self.revive_service_slot(id),
             None => self.free_service_slot()?,
         };
         let epoch = self.next_epoch(id);
@@ -517,6 +523,16 @@ impl Ledger {
             *epoch = epoch.saturating_add(1);
             *epoch
         })
+    }
+
+    /// A deleted service that is added again is another one, whose counters start at zero, and those
+    /// of its servers with them (`__ip_vs_update_dest`: `ip_vs_zero_stats` if the service is new);
+    /// only the flows live on.
+    fn revive_service_slot(&mut self, id: ServiceId) -> ServiceId {
+        if let Some(generation) = self.service_generations.get_mut(id.index()) {
+            *generation = generation.wrapping_add(1);
+        }
+        id
     }
 
     fn free_service_slot(&mut self) -> Result<ServiceId, OpError> {

@@ -3,16 +3,16 @@
 //! `*_snat_handler`).
 //!
 //! Checksums are updated incrementally (RFC 1624), so a packet that came in damaged leaves damaged
-//! and the receiver notices. A UDP checksum of "none" stays none.
+//! and the receiver notices. A UDP packet without checksum gets one, as in the kernel.
 
 use model::addr::Addr;
 use wire::buffer::PacketBuf;
-use wire::checksum::Delta;
+use wire::checksum::{self, Delta};
 use wire::ipv4::{IpProtocol, Ipv4Mut};
 use wire::ipv6::Ipv6Mut;
 use wire::packet::{Kind, Parsed};
 use wire::tcp::TcpMut;
-use wire::udp::UdpMut;
+use wire::udp::{Udp, UdpMut};
 
 /// Which end of the packet is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,49 @@ pub fn rewrite<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, to: (Add
         return false;
     };
     let delta = addresses.word(old_port, port);
-    rewrite_transport(transport, parsed.protocol, end, port, delta)
-        && rewrite_network(network, parsed.kind, end, addr, addresses)
+    let unsummed = parsed.protocol == IpProtocol::UDP
+        && Udp::new_checked(transport).is_ok_and(|header| header.checksum() == 0);
+    let rewritten = rewrite_transport(transport, parsed.protocol, end, port, delta)
+        && rewrite_network(network, parsed.kind, end, addr, addresses);
+    if rewritten && unsummed {
+        fill_udp_checksum(packet, parsed, end, addr);
+    }
+    rewritten
+}
+
+/// `udp_dnat_handler`: "full checksum calculation", its branch for a checksum of 0.
+fn fill_udp_checksum<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, addr: Addr) {
+    let (source, destination) = match end {
+        End::Destination => (&parsed.source, addr.octets()),
+        End::Source => (addr.octets(), &parsed.destination),
+    };
+    let length = parsed.l4_len();
+    let pseudo = checksum::pseudo_v6(source, destination, parsed.protocol, length);
+    let from = usize::from(parsed.l4_offset);
+    let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    let sum = !checksum::add(pseudo, sum_of(packet, from, to));
+    let transport = packet.bytes_mut().get_mut(from..).unwrap_or_default();
+    if let Ok(mut header) = UdpMut::new_checked(transport) {
+        header.set_checksum(checksum::udp_to_wire(sum));
+    }
+}
+
+/// Sum over a range of the whole packet, tail segments included.
+fn sum_of<B: PacketBuf>(packet: &B, mut from: usize, to: usize) -> u16 {
+    // Even, so that words do not straddle two pieces.
+    let mut piece = [0; 256];
+    let mut sum = 0;
+    while from < to {
+        let want = piece.len().min(to - from);
+        let (target, _) = piece.split_at_mut(want);
+        let got = packet.copy_out(from, target);
+        sum = checksum::add(sum, checksum::sum(target.get(..got).unwrap_or_default()));
+        if got < want {
+            break;
+        }
+        from = from.saturating_add(got);
+    }
+    sum
 }
 
 fn rewrite_network(bytes: &mut [u8], kind: Kind, end: End, addr: Addr, delta: Delta) -> bool {
@@ -111,3 +152,6 @@ fn rewrite_transport(
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
