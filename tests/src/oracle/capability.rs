@@ -115,7 +115,15 @@ pub(super) fn is_icmp_error(parsed: &Parsed, frame: &[u8]) -> bool {
 pub(super) fn local_route(line: &str) -> Option<Prefix> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
-        ["ip" | "/sbin/ip", "route", "add", "local", prefix, "dev", "lo"] => prefix.parse().ok(),
+        [
+            "ip" | "/sbin/ip",
+            "route",
+            "add",
+            "local",
+            prefix,
+            "dev",
+            "lo",
+        ] => prefix.parse().ok(),
         _ => None,
     }
 }
@@ -133,9 +141,11 @@ impl Command {
     pub(super) fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["ipvsadm", "--set", a, b, c] => {
-                Some(Self::Set([a.parse().ok()?, b.parse().ok()?, c.parse().ok()?]))
-            }
+            ["ipvsadm", "--set", a, b, c] => Some(Self::Set([
+                a.parse().ok()?,
+                b.parse().ok()?,
+                c.parse().ok()?,
+            ])),
             ["ipvsadm", "-Ln", "--timeout"] => Some(Self::ShowTimeouts),
             _ => None,
         }

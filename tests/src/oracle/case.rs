@@ -161,26 +161,34 @@ impl Case {
             steps: root.need("steps")?.list(step)?,
             json: Value::Null,
         };
+        case.check_flows()?;
         Ok(Self { json, ..case })
     }
 
-    /// Every frame that goes in.
-    pub fn inputs(&self) -> impl Iterator<Item = &PacketStep> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Packet(packet) => Some(packet),
-            Step::Control(_)
-            | Step::Sysctl(_)
-            | Step::Sleep(..)
-            | Step::Command { .. }
-            | Step::Dump(_) => None,
-        })
+    /// Every frame's flow has its decision.
+    fn check_flows(&self) -> Result<(), CaseError> {
+        for (place, step) in self.steps.iter().enumerate() {
+            if let Step::Packet(packet) = step
+                && packet.flow.is_some_and(|flow| flow >= self.reals.len())
+            {
+                return Err(CaseError::Shape {
+                    path: format!("steps[{place}].flow"),
+                    what: "there is no such flow in reals".into(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Every ipvsadm line, in order.
     pub fn control_lines(&self) -> impl Iterator<Item = &String> {
         let later = self.steps.iter().flat_map(|step| match step {
             Step::Control(lines) => lines.as_slice(),
-            _ => &[],
+            Step::Packet(_)
+            | Step::Sysctl(_)
+            | Step::Sleep(..)
+            | Step::Command { .. }
+            | Step::Dump(_) => &[],
         });
         self.ipvs.iter().chain(later)
     }
@@ -189,7 +197,11 @@ impl Case {
     pub fn all_settings(&self) -> impl Iterator<Item = &(String, String)> {
         let later = self.steps.iter().flat_map(|step| match step {
             Step::Sysctl(settings) => settings.as_slice(),
-            _ => &[],
+            Step::Packet(_)
+            | Step::Control(_)
+            | Step::Sleep(..)
+            | Step::Command { .. }
+            | Step::Dump(_) => &[],
         });
         self.sysctl.iter().chain(later)
     }

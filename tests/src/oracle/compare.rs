@@ -95,11 +95,13 @@ fn step_difference(
 }
 
 fn sent(fates: &[Fate]) -> Vec<&Frame> {
-    let frame = |fate| match fate {
-        &Fate::Sent(ref frame) => Some(frame),
-        Fate::Punted | Fate::Dropped(_) => None,
-    };
-    fates.iter().filter_map(frame).collect()
+    fates
+        .iter()
+        .filter_map(|fate| match fate {
+            Fate::Sent(frame) => Some(frame),
+            Fate::Punted | Fate::Dropped(_) => None,
+        })
+        .collect()
 }
 
 /// Frames of the host's own stack must be punts here; plain routing may be done here or by Linux.
@@ -156,7 +158,11 @@ fn in_words(fates: &[Fate]) -> String {
         return "did nothing".into();
     }
     let word = |fate: &Fate| match fate {
-        Fate::Sent(frame) => format!("sent {} bytes to {}", frame.bytes.len(), frame.side.letter()),
+        Fate::Sent(frame) => format!(
+            "sent {} bytes to {}",
+            frame.bytes.len(),
+            frame.side.letter()
+        ),
         Fate::Punted => "punted".into(),
         Fate::Dropped(reason) => format!("dropped ({})", reason.name()),
     };
@@ -205,7 +211,11 @@ fn frame_difference(
     }
     let at = kernel.iter().zip(&engine).position(|(a, b)| a != b);
     let Some(at) = at else {
-        return Some(format!("is {} bytes, engine {}", kernel.len(), engine.len()));
+        return Some(format!(
+            "is {} bytes, engine {}",
+            kernel.len(),
+            engine.len()
+        ));
     };
     let around = |bytes: &[u8]| encode_hex(bytes.get(at..bytes.len().min(at + 8)).unwrap_or(&[]));
     Some(format!(

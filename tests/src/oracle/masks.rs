@@ -17,10 +17,7 @@ pub fn masked(frame: &[u8], masks: &[Mask], index: usize) -> Vec<u8> {
         let Ok(parsed) = parse(frame, frame.len()) else {
             continue;
         };
-        let (network, transport) = (
-            usize::from(parsed.l3_offset),
-            usize::from(parsed.l4_offset),
-        );
+        let (network, transport) = (usize::from(parsed.l3_offset), usize::from(parsed.l4_offset));
         if parsed.kind == Kind::Ipv4 && mask.offset < transport && end > network {
             blank_at(&mut result, network + IPV4_CHECKSUM);
         }

@@ -155,13 +155,10 @@ fn tables(director: &Director, dump: &DumpStep) -> Answer {
 
 /// Notes what was decided for a flow, if this frame is the first that shows it: a fragment that
 /// nothing leaves for waits for its datagram.
-fn note_real(reals: &mut Vec<Option<String>>, step: &PacketStep, fates: &[Fate]) {
+fn note_real(reals: &mut [Option<String>], step: &PacketStep, fates: &[Fate]) {
     let Some(flow) = step.flow else {
         return;
     };
-    if reals.len() <= flow {
-        reals.resize(flow.saturating_add(1), None);
-    }
     let parsed = parse(&step.input.bytes, step.input.bytes.len()).ok();
     let waits = parsed.is_some_and(|parsed| parsed.fragment != Fragment::None)
         && !fates

@@ -103,8 +103,13 @@ impl LocalErrors {
     #[must_use]
     pub fn agree(&self, expected: StatsRow, actual: StatsRow) -> bool {
         let [connections, packets_in, packets_out, bytes_in, bytes_out] = expected;
-        let [own_connections, own_packets_in, own_packets_out, own_bytes_in, own_bytes_out] =
-            actual;
+        let [
+            own_connections,
+            own_packets_in,
+            own_packets_out,
+            own_bytes_in,
+            own_bytes_out,
+        ] = actual;
         let (Some(packets), Some(bytes)) = (
             packets_out.checked_sub(own_packets_out),
             bytes_out.checked_sub(own_bytes_out),
@@ -124,10 +129,8 @@ impl LocalErrors {
 /// it, after a service had been deleted.
 #[must_use]
 pub fn late_reply_agrees(case: &Case, step: usize, expected: &Frame, actual: &Frame) -> bool {
-    let deleted = |step: &Step| match step {
-        Step::Control(lines) => lines.iter().any(|line| line.starts_with("-D")),
-        _ => false,
-    };
+    let deletes = |line: &String| line.starts_with("-D") || line.starts_with("-C");
+    let deleted = |step: &Step| matches!(step, Step::Control(lines) if lines.iter().any(deletes));
     let stripped = |frame: &Frame| {
         let parsed = parse(&frame.bytes, frame.bytes.len()).ok()?;
         let mut bare = frame.bytes.clone();

@@ -1,1 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
+
+use model::op::Op;
+use model::service::{ForwardMode, SchedulerKind};
+
+use super::{Change, LineError, parse};
+
+/// A change, as short as it can be said.
+fn said(line: &str) -> String {
+    match parse(line) {
+        Ok(Change::Clear) => "clear".into(),
+        Ok(Change::Op(op)) => match op {
+            Op::AddService { key, spec } => format!("add {key} {}", spec.scheduler.name()),
+            Op::EditService { key, spec } => format!("edit {key} {}", spec.scheduler.name()),
+            Op::DeleteService { key } => format!("delete {key}"),
+            Op::AddReal {
+                service,
+                real,
+                spec,
+            } => {
+                let weight = spec.weight.get();
+                format!("add {service} {real} {} {weight}", spec.mode.name())
+            }
+            Op::EditReal {
+                service,
+                real,
+                spec,
+            } => {
+                let weight = spec.weight.get();
+                format!("edit {service} {real} {} {weight}", spec.mode.name())
+            }
+            Op::DeleteReal { service, real } => format!("delete {service} {real}"),
+            Op::DrainReal { .. } | Op::SetTimeouts { .. } => "never".into(),
+        },
+        Err(LineError::Unsupported(what)) => format!("unsupported: {what}"),
+        Err(LineError::Malformed(_, why)) => format!("malformed: {why}"),
+    }
+}
+
+#[test]
+fn services_are_added_edited_and_deleted() {
+    for (line, meaning) in [
+        ("-A -t 10.0.0.100:80 -s rr", "add tcp://10.0.0.100:80 rr"),
+        ("-A -u 10.0.0.100:53", "add udp://10.0.0.100:53 wlc"),
+        (
+            "-A -t [2001:db8:a::100]:80 -s lc",
+            "add tcp://[2001:db8:a::100]:80 lc",
+        ),
+        ("-E -t 10.0.0.100:80 -s wrr", "edit tcp://10.0.0.100:80 wrr"),
+        ("-D -t 10.0.0.100:80", "delete tcp://10.0.0.100:80"),
+        ("-C", "clear"),
+    ] {
+        assert_eq!(said(line), meaning, "{line}");
+    }
+}
+
+#[test]
+fn servers_are_added_edited_and_deleted() {
+    for (line, meaning) in [
+        (
+            "-a -t 10.0.0.100:80 -r 10.1.0.11:8080 -m -w 3",
+            "add tcp://10.0.0.100:80 10.1.0.11:8080 nat 3",
+        ),
+        (
+            "-e -t [2001:db8::1]:80 -r [2001:db8::2]:81 -m -w 0 -x 0 -y 0",
+            "edit tcp://[2001:db8::1]:80 [2001:db8::2]:81 nat 0",
+        ),
+        (
+            "-d -t 10.0.0.100:80 -r 10.1.0.11:8080",
+            "delete tcp://10.0.0.100:80 10.1.0.11:8080",
+        ),
+        (
+            "-a -t [2001:db8::1]:80 -r [2001:db8::2] -m",
+            "add tcp://[2001:db8::1]:80 [2001:db8::2]:80 nat 1",
+        ),
+    ] {
+        assert_eq!(said(line), meaning, "{line}");
+    }
+}
+
+#[test]
+fn a_server_of_direct_routing_has_the_port_of_the_service() {
+    let forced = "add udp://10.0.0.100:53 10.1.0.11:53 dr 1";
+    assert_eq!(said("-a -u 10.0.0.100:53 -r 10.1.0.11:5353 -g"), forced);
+    assert_eq!(said("-a -u 10.0.0.100:53 -r 10.1.0.11"), forced);
+}
+
+#[test]
+fn what_is_not_there_yet_is_named() {
+    for (line, what) in [
+        ("-A -f 5 -s rr", "services by firewall mark"),
+        ("-A -t 10.0.0.100:80 -s sed", "scheduler sed"),
+        ("-A -t 10.0.0.100:80 -s rr -p 300", "persistence"),
+        ("-A -t 10.0.0.100:0 -s rr", "services on every port"),
+        ("-A -u 10.0.0.100:53 -s rr -o", "one-packet scheduling"),
+        ("-A -t 10.0.0.100:80 -s rr -b sh-port", "scheduler flags"),
+        ("-A --sctp-service 10.0.0.100:80", "SCTP"),
+        ("-a -t 10.0.0.100:80 -r 10.1.0.11:80 -i", "tunnelling"),
+        (
+            "-a -t 10.0.0.100:80 -r 10.1.0.11:80 -m -x 4 -y 0",
+            "connection thresholds",
+        ),
+    ] {
+        assert_eq!(said(line), format!("unsupported: {what}"), "{line}");
+    }
+}
+
+#[test]
+fn nonsense_is_malformed() {
+    for line in [
+        "",
+        "-A",
+        "-A -t",
+        "-A -t 10.0.0.100",
+        "-A -t 10.0.0.1000:80",
+        "-A -t 10.0.0.100:80000",
+        "-A -t [::1:80",
+        "-A -t [::1]80",
+        "-A -t 10.0.0.100:80 -q",
+        "-X -t 10.0.0.100:80",
+        "-a -t 10.0.0.100:80",
+        "-d -t 10.0.0.100:80",
+        "-a -t 10.0.0.100:80 -r 10.1.0.11:80 -w heavy",
+        "-a -t 10.0.0.100:80 -r 10.1.0.11:80 -w 65536",
+        "-a -t 10.0.0.100:80 -r 10.1.0.11:80 -x few",
+    ] {
+        let meaning = said(line);
+        assert!(meaning.starts_with("malformed: "), "{line:?}: {meaning}");
+    }
+}
+
+#[test]
+fn every_scheduler_there_is_can_be_named() {
+    for kind in SchedulerKind::ALL {
+        let line = format!("-A -t 10.0.0.100:80 -s {}", kind.name());
+        assert_eq!(
+            said(&line),
+            format!("add tcp://10.0.0.100:80 {}", kind.name())
+        );
+    }
+    assert_eq!(ForwardMode::Nat.name(), "nat");
+}
