@@ -237,3 +237,6 @@ impl fmt::Debug for Mac {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,3 +220,6 @@ impl FibBuilder {
         fib
     }
 }
+
+#[cfg(test)]
+mod tests;

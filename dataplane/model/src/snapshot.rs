@@ -54,8 +54,14 @@ pub struct Tunables {
 }
 
 /// Names of the classes of packets for Linux, in the order of their numbers.
-pub const PUNT_CLASSES: [&str; 6] =
-    ["arp_nd", "local", "icmp", "multicast", "unroutable", "other"];
+pub const PUNT_CLASSES: [&str; 6] = [
+    "arp_nd",
+    "local",
+    "icmp",
+    "multicast",
+    "unroutable",
+    "other",
+];
 
 impl Default for Tunables {
     fn default() -> Self {
@@ -229,3 +235,6 @@ pub struct Snapshot {
     /// Who owns which flow.
     pub spread: Arc<Spread>,
 }
+
+#[cfg(test)]
+mod tests;
