@@ -52,7 +52,11 @@ pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
         need(format!("topology {}", case.topology));
     }
     for line in case.setup.iter().filter(|line| local_route(line).is_none()) {
-        need(format!("setup {line:?}"));
+        if line.starts_with("iptables ") && line.contains(" --set-mark ") {
+            need("firewall marks".into());
+        } else {
+            need(format!("setup {line:?}"));
+        }
     }
     for (name, value) in case.all_settings() {
         if !is_default(name, value) {

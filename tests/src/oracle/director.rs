@@ -220,6 +220,7 @@ impl Director {
         while let Some(at) = cursor {
             cursor = self.engine.scan(at, u32::MAX, self.now, &mut visit);
         }
+        rows.sort_by(|a, b| a.key().cmp(&b.key()));
         rows
     }
 
@@ -270,9 +271,14 @@ impl Director {
         set.services().filter(|service| !service.deleted)
     }
 
+    /// As a running director does: the worker's tick sees the snapshot, control may then forget
+    /// what led to it.
     fn publish(&mut self) {
         self.snapshot = self.ledger.snapshot();
         self.stats.observe(&self.snapshot.services);
+        let (engine, mut cx) = self.split();
+        engine.tick(TICK_BUDGET, &mut cx);
+        self.ledger.acknowledged(self.snapshot.generation);
     }
 
     fn estimate(&mut self) {
