@@ -257,6 +257,22 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
     }
 
+    /// Forgets the connections of a server, from `cursor` on, looking at no more than `max` places;
+    /// returns where to go on, or `None` at the end of the table.
+    pub fn cut(&mut self, real: RealId, cursor: u32, max: u32) -> Option<u32> {
+        let (_, next) = self.flows.scan(cursor, max);
+        for place in cursor..next.unwrap_or_else(|| cursor.saturating_add(max)) {
+            let (ids, _) = self.flows.scan(place, 1);
+            let doomed = ids
+                .into_iter()
+                .find(|id| self.flows.hot(*id).is_some_and(|hot| hot.real() == real));
+            if let Some(id) = doomed {
+                self.forget(id);
+            }
+        }
+        next
+    }
+
     /// Takes a connection out of the table and out of the counts.
     pub(crate) fn forget(&mut self, id: FlowId) {
         if let Some(hot) = self.flows.hot(id) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 use engine::ConnectionView;
 use engine::waiting::Resolve;
-use model::ids::WorkerId;
+use model::ids::{RealId, WorkerId};
 
 /// Places of the flow table that a worker looks at per burst for a job.
 pub const PLACES_PER_BURST: u32 = 256;
@@ -24,6 +24,11 @@ pub enum Job {
         cursor: u32,
         /// Where they go.
         buffer: Vec<ConnectionView>,
+    },
+    /// Forget every connection of a server whose drain time is over.
+    Cut {
+        /// The server.
+        real: RealId,
     },
 }
 
@@ -50,7 +55,21 @@ pub type Events = Arc<ArrayQueue<Event>>;
 
 /// A job under way.
 #[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) cursor: u32,
-    pub(crate) buffer: Vec<ConnectionView>,
+pub(crate) enum Running {
+    /// [`Job::List`], and where it goes on.
+    List {
+        cursor: u32,
+        buffer: Vec<ConnectionView>,
+    },
+    /// [`Job::Cut`], and where it goes on.
+    Cut { cursor: u32, real: RealId },
+}
+
+impl From<Job> for Running {
+    fn from(job: Job) -> Self {
+        match job {
+            Job::List { cursor, buffer } => Self::List { cursor, buffer },
+            Job::Cut { real } => Self::Cut { cursor: 0, real },
+        }
+    }
 }

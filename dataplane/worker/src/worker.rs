@@ -19,7 +19,7 @@ use model::ids::{IfaceId, PortId, WorkerId};
 use model::snapshot::Snapshot;
 use model::time::Instant;
 
-use crate::job::{Event, Events, Job, Jobs, PLACES_PER_BURST, Running};
+use crate::job::{Event, Events, Jobs, PLACES_PER_BURST, Running};
 use crate::memory::HugeFlowMemory;
 use crate::packet::{Packet, Pool};
 use crate::policer::Policer;
@@ -315,34 +315,38 @@ impl Worker {
     /// A slice of what control wants.
     fn work_on_job(&mut self, now: Instant) {
         if self.running.is_none() {
-            self.running = self
-                .jobs
-                .pop()
-                .map(|Job::List { cursor, buffer }| Running { cursor, buffer });
+            self.running = self.jobs.pop().map(Running::from);
         }
-        let Some(mut job) = self.running.take() else {
-            return;
-        };
-        let room = job.buffer.capacity().saturating_sub(job.buffer.len());
-        let places = u32::try_from(room)
-            .unwrap_or(u32::MAX)
-            .min(PLACES_PER_BURST);
-        let next = self
-            .engine
-            .scan(job.cursor, places, now, |view| job.buffer.push(view));
-        match next {
-            Some(cursor) if places > 0 && job.buffer.len() < job.buffer.capacity() => {
-                job.cursor = cursor;
-                self.running = Some(job);
+        match self.running.take() {
+            None => {}
+            Some(Running::List { cursor, mut buffer }) => {
+                let room = buffer.capacity().saturating_sub(buffer.len());
+                let places = u32::try_from(room)
+                    .unwrap_or(u32::MAX)
+                    .min(PLACES_PER_BURST);
+                let next = self
+                    .engine
+                    .scan(cursor, places, now, |view| buffer.push(view));
+                match next {
+                    Some(cursor) if places > 0 && buffer.len() < buffer.capacity() => {
+                        self.running = Some(Running::List { cursor, buffer });
+                    }
+                    next => {
+                        let worker = self.engine.worker();
+                        // Control waits with a deadline, so a full mailbox costs it a retry.
+                        drop(self.events.push(Event::Listed {
+                            worker,
+                            next,
+                            buffer,
+                        }));
+                    }
+                }
             }
-            next => {
-                let worker = self.engine.worker();
-                // Control waits with a deadline, so a full mailbox only costs it a retry.
-                drop(self.events.push(Event::Listed {
-                    worker,
-                    next,
-                    buffer: job.buffer,
-                }));
+            Some(Running::Cut { cursor, real }) => {
+                self.running = self
+                    .engine
+                    .cut(real, cursor, PLACES_PER_BURST)
+                    .map(|cursor| Running::Cut { cursor, real });
             }
         }
     }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Servers on their way out: drained ones are deleted, and slots freed, when nobody needs them
+//! (DESIGN decisions 6 and 16).
+
+use std::collections::HashMap;
+
+use engine::stats::Stats;
+use model::ids::RealId;
+use model::ledger::Ledger;
+use model::op::Op;
+use model::service::{RealState, ServiceKey};
+use model::time::{Duration, Instant};
+
+#[derive(Debug, Clone, Copy)]
+struct Retiree {
+    /// The first generation in which it took no new connection.
+    generation: u64,
+    since: Instant,
+    cut: bool,
+}
+
+/// Servers that are draining or deleted.
+#[derive(Debug, Default)]
+pub(super) struct Retirees {
+    known: HashMap<RealId, Retiree>,
+}
+
+/// What one look led to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Round {
+    /// The ledger changed.
+    pub(super) changed: bool,
+    /// Servers whose connections are to be cut.
+    pub(super) cut: Vec<RealId>,
+}
+
+impl Retirees {
+    /// Looks at every server that is not live. `seen` is the generation that all workers have
+    /// read; `drain_s` the seconds after which a service's removed server loses its connections.
+    pub(super) fn look(
+        &mut self,
+        ledger: &mut Ledger,
+        stats: &Stats,
+        seen: u64,
+        now: Instant,
+        drain_s: impl Fn(&ServiceKey) -> Option<u32>,
+    ) -> Round {
+        let mut round = Round::default();
+        let leaving: Vec<_> = ledger
+            .services()
+            .reals()
+            .filter(|real| real.state != RealState::Live)
+            .map(|real| (real.id, real.service, real.key, real.state))
+            .collect();
+        self.known
+            .retain(|id, _| leaving.iter().any(|(leaving, ..)| leaving == id));
+        let published = ledger.generation();
+        for (id, service, key, state) in leaving {
+            let retiree = self.known.entry(id).or_insert(Retiree {
+                generation: published,
+                since: now,
+                cut: false,
+            });
+            if seen < retiree.generation {
+                continue;
+            }
+            if stats.load(id).flows() == 0 {
+                round.changed |= ledger.release_real(id);
+                continue;
+            }
+            let Some(owner) = ledger.services().service(service) else {
+                continue;
+            };
+            let late = drain_s(&owner.key).is_some_and(|seconds| {
+                now.saturating_since(retiree.since) >= Duration::from_secs(u64::from(seconds))
+            });
+            if state == RealState::Draining && late && !retiree.cut {
+                retiree.cut = true;
+                let delete = Op::DeleteReal {
+                    service: owner.key,
+                    real: key,
+                };
+                match ledger.apply(&delete) {
+                    Ok(()) => {
+                        round.changed = true;
+                        round.cut.push(id);
+                    }
+                    Err(error) => log::error!("cannot end the drain of {key}: {error}"),
+                }
+            }
+        }
+        round
+    }
+}

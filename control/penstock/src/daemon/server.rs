@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The management interface: HTTP on the unix socket, one request at a time to the control task.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+
+use super::boot::BootError;
+use super::listing::Reply;
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    Services,
+    Servers,
+    Connections { limit: u32 },
+    Workers,
+    Ports,
+    Drops,
+}
+
+/// A question to the control task.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) what: What,
+    pub(super) reply: Reply,
+}
+
+type Requests = mpsc::Sender<Request>;
+
+/// Listens on `path`; the future serves until it is dropped.
+///
+/// # Errors
+/// [`BootError::Socket`]; also when another daemon answers there.
+pub(super) fn serve(
+    path: &Path,
+    requests: Requests,
+) -> Result<impl Future<Output = ()> + use<>, BootError> {
+    let listener = bind(path).map_err(|source| BootError::Socket {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let ask = |what: What| {
+        get(move |State(requests): State<Requests>| async move { answer(&requests, what).await })
+    };
+    let router = Router::new()
+        .route("/v1/services", ask(What::Services))
+        .route("/v1/servers", ask(What::Servers))
+        .route("/v1/workers", ask(What::Workers))
+        .route("/v1/ports", ask(What::Ports))
+        .route("/v1/drops", ask(What::Drops))
+        .route("/v1/connections", get(connections))
+        .with_state(requests);
+    Ok(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            log::error!("the management interface ended: {error}");
+        }
+    })
+}
+
+/// A socket that a dead daemon left behind is replaced, a living one's is not.
+fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    if path.exists() {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(std::io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+    Ok(listener)
+}
+
+/// The owner and the group may ask.
+const SOCKET_MODE: u32 = 0o660;
+
+#[derive(Debug, Deserialize)]
+struct ConnectionsQuery {
+    limit: Option<u32>,
+}
+
+/// Connections listed unless somebody asks for more.
+const CONNECTIONS_DEFAULT: u32 = 10_000;
+
+async fn connections(
+    State(requests): State<Requests>,
+    Query(query): Query<ConnectionsQuery>,
+) -> Response {
+    let limit = query.limit.unwrap_or(CONNECTIONS_DEFAULT);
+    answer(&requests, What::Connections { limit }).await
+}
+
+async fn answer(requests: &Requests, what: What) -> Response {
+    let (reply, answer) = oneshot::channel();
+    let sent = requests.send(Request { what, reply }).await;
+    let text = match (sent, answer.await) {
+        (Ok(()), Ok(text)) => text,
+        (Err(_), _) | (_, Err(_)) => Err("the daemon is stopping".to_owned()),
+    };
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    match text {
+        Ok(text) => (json, text).into_response(),
+        Err(error) => {
+            let text = serde_json::to_string(&api::Problem { error }).unwrap_or_default();
+            (StatusCode::SERVICE_UNAVAILABLE, json, text).into_response()
+        }
+    }
+}
+
+/// An answer as JSON text.
+pub(super) fn json(value: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(value).map_err(|error| error.to_string())
+}
