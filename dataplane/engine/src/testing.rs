@@ -182,6 +182,16 @@ impl Bench {
         self.publish();
     }
 
+    /// As [`Self::apply`]; a line that the ledger refuses changes nothing.
+    pub fn try_apply(&mut self, text: &str) {
+        for line in text.lines() {
+            // What was refused is of no interest: the ledger's own tests look at that.
+            let _refused = self.try_line(line).is_err();
+        }
+        self.rebuild_fib();
+        self.publish();
+    }
+
     /// Makes one change of the services, not yet published.
     ///
     /// # Errors

@@ -4,4 +4,5 @@
 //! (README.md says how to add one).
 #![forbid(unsafe_code)]
 
+pub mod engine_targets;
 pub mod wire_targets;

@@ -5,7 +5,6 @@
     reason = "a line that makes no sense is a mistake in the test"
 )]
 
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -14,7 +13,7 @@ use core::str::FromStr;
 use model::addr::{Addr, Mac, Prefix};
 use model::fib::Route;
 use model::ids::{IfaceId, PortId};
-use model::op::Op;
+use model::op::{Op, OpError};
 use model::service::{
     ForwardMode, Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Weight,
 };
@@ -157,6 +156,12 @@ impl<'a> Line<'a> {
 
 impl Bench {
     pub(super) fn apply_line(&mut self, text: &str) {
+        if let Err(error) = self.try_line(text) {
+            panic!("{error}: {text:?}");
+        }
+    }
+
+    pub(super) fn try_line(&mut self, text: &str) -> Result<(), OpError> {
         let text = text.split('#').next().unwrap_or_default().trim();
         let words: Vec<&str> = text.split_whitespace().collect();
         let line = Line { text, words };
@@ -190,11 +195,12 @@ impl Bench {
             }
             Some("icmp-rate") => self.tunables.icmp_errors_per_s = line.get(1),
             Some("reuse") => self.tunables.conn_reuse_mode = line.get(1),
-            Some(verb) => self.apply_service_line(verb, &line),
+            Some(verb) => return self.apply_service_line(verb, &line),
         }
+        Ok(())
     }
 
-    fn apply_service_line(&mut self, verb: &str, line: &Line<'_>) {
+    fn apply_service_line(&mut self, verb: &str, line: &Line<'_>) -> Result<(), OpError> {
         if verb == "service" {
             self.current = Some(line.service_key(1));
         }
@@ -238,9 +244,7 @@ impl Bench {
             },
             _ => line.refuse("no such line"),
         };
-        if let Err(error) = self.change(&op) {
-            line.refuse(&error.to_string());
-        }
+        self.change(&op)
     }
 }
 

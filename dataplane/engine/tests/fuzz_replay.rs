@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The fuzz target of this crate on the stable toolchain: committed corpus and seeded mutations
+//! (`dataplane/fuzz/README.md`).
+
+extern crate wire as penstock_wire;
+
+#[path = "../../fuzz/src/engine_targets.rs"]
+mod engine_targets;
+#[path = "../../fuzz/src/replay.rs"]
+mod replay;
+
+use std::fs;
+
+const SEED: u64 = 0x7374_6565_7200;
+const RUNS: u32 = 60_000;
+
+#[test]
+fn the_steer_corpus_holds() {
+    replay::replay("steer", engine_targets::steer);
+}
+
+#[test]
+fn mutations_of_the_steer_corpus_hold() {
+    replay::mutate("steer", SEED, RUNS, engine_targets::steer);
+}
+
+#[test]
+fn the_committed_seeds_are_those_listed_here() {
+    let dir = replay::corpus_dir("steer");
+    for (name, bytes) in seeds() {
+        if std::env::var_os("UPDATE_FUZZ_SEEDS").is_some() {
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join(name), &bytes).unwrap();
+        }
+        let committed = fs::read(dir.join(name)).unwrap_or_default();
+        assert_eq!(committed, bytes, "{name}: UPDATE_FUZZ_SEEDS=1 writes it");
+    }
+    for (name, _) in replay::corpus("steer") {
+        let found = name.starts_with("crash-") || name.starts_with("found-");
+        assert!(
+            found || seeds().iter().any(|(seed, _)| *seed == name),
+            "{name}"
+        );
+    }
+}
+
+/// A frame as `engine_targets::made` reads it.
+const fn frame(kind: u8, host: u8, flags: u8) -> [u8; 5] {
+    [1, kind, host, flags, 0]
+}
+
+/// Lives worth starting from; the first byte is the number of workers less one.
+fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    const SYN: u8 = 2;
+    const ACK: u8 = 0x10;
+    const RST: u8 = 4;
+    let life = |steps: &[&[u8]]| steps.concat();
+    let change = |which: u8, number: u8| [6, which, number];
+    vec![
+        ("empty", Vec::new()),
+        (
+            "tcp-nat",
+            life(&[
+                &[0],
+                &frame(0, 1, SYN),
+                &frame(5, 1, SYN | ACK),
+                &frame(0, 1, ACK),
+                &frame(0, 1, RST),
+                &frame(0, 1, SYN),
+            ]),
+        ),
+        (
+            "three-workers",
+            life(&[
+                &[2],
+                &frame(0, 1, SYN),
+                &frame(3, 2, SYN),
+                &frame(4, 3, 0),
+                &frame(8, 2, ACK),
+            ]),
+        ),
+        (
+            "waiting",
+            life(&[
+                &[0],
+                &frame(2, 1, 0),
+                &frame(2, 2, 0),
+                &frame(11, 1, 0),
+                &[5, 22],
+                &change(16, 0),
+            ]),
+        ),
+        (
+            "pieces",
+            life(&[
+                &[0],
+                &change(12, 0),
+                &[1, 0, 1, SYN, 5],
+                &[1, 0, 1, SYN | 0x80, 5],
+                &[7, 1, 1],
+                &[1, 11, 1, 0, 5],
+            ]),
+        ),
+        (
+            "ttl",
+            life(&[
+                &[0],
+                &frame(0, 1, SYN | 0x40),
+                &frame(11, 1, 0x40),
+                &frame(14, 1, 0x40),
+            ]),
+        ),
+        (
+            "delete-and-return",
+            life(&[
+                &[1],
+                &frame(0, 1, SYN),
+                &change(3, 0),
+                &frame(0, 1, ACK),
+                &change(5, 1),
+                &frame(0, 1, ACK),
+            ]),
+        ),
+        (
+            "service-goes",
+            life(&[
+                &[0],
+                &frame(0, 1, SYN),
+                &change(10, 0),
+                &frame(0, 1, ACK),
+                &[7, 0],
+                &[5, 27],
+                &[7, 0],
+                &change(11, 0),
+                &change(5, 3),
+                &frame(0, 1, SYN),
+            ]),
+        ),
+        (
+            "full-table",
+            life(&[
+                &[0],
+                &(0..16)
+                    .flat_map(|host| frame(0, host, SYN))
+                    .collect::<Vec<_>>(),
+                &(0..16)
+                    .flat_map(|host| frame(2, host, 0))
+                    .collect::<Vec<_>>(),
+            ]),
+        ),
+        (
+            "odd-frames",
+            life(&[
+                &[0],
+                &frame(10, 1, SYN),
+                &frame(12, 1, 0),
+                &frame(13, 1, SYN),
+                &frame(15, 1, 0),
+                &[0x38, 1, 2, 3],
+                &[1, 0, 1, SYN, 0x38, 14, 3, 20, 9, 30, 7],
+            ]),
+        ),
+    ]
+}

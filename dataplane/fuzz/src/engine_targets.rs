@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Targets of the engine.
+#![allow(
+    unreachable_pub,
+    reason = "public in the fuzz crate, included by path in tests"
+)]
+
+use std::time::Duration;
+
+use penstock_engine::testing::{Bench, Outcome};
+use penstock_engine::verdict::Verdict;
+use penstock_wire::buffer::TestBuf;
+use penstock_wire::builder::{Frame, SOURCE_MAC};
+use penstock_wire::ethernet::MacAddress;
+use penstock_wire::ipv4::{IpProtocol, Ipv4Mut};
+use penstock_wire::packet::parse;
+
+/// Commands in one input; more add time and no new ways.
+const COMMANDS_MAX: usize = 64;
+
+/// The director at the start: every method, both families, a VLAN, two schedulers of each kind.
+const START: &str = "
+    flows 24
+    iface 2 port 0 vlan 10 mtu 1400 192.168.0.1/24
+    neighbour 2 192.168.0.9
+    service tcp 10.0.0.100:80 wrr
+    real 10.1.0.11:80 nat 2
+    real 10.1.0.12:80 dr 1
+    real 10.1.0.13:80 nat 0
+    service udp 10.0.0.100:53 lc
+    real 10.1.0.11:53
+    real 10.1.0.77:53
+    service tcp [2001:db8::100]:80 rr
+    real [2001:db8:1::11]:80 nat
+    real [2001:db8:1::12]:80 dr
+    service udp [2001:db8::100]:53 wlc
+    real [2001:db8:1::11]:53 nat 3
+    real [2001:db8:1::12]:53 dr 1
+    service udp 10.0.0.101:53 rr
+";
+
+/// Lines that change it; `N` becomes a number of 0 to 3.
+const CHANGES: [&str; 20] = [
+    "edit-real 10.1.0.11:80 nat N",
+    "edit-real 10.1.0.11:80 dr N",
+    "edit-real 10.1.0.12:80 nat N",
+    "delete-real 10.1.0.11:80",
+    "drain-real 10.1.0.12:80",
+    "real 10.1.0.11:80 nat N",
+    "real 10.1.0.12:80 dr N",
+    "real 10.1.0.14:80 nat N",
+    "edit-service rr",
+    "edit-service wlc",
+    "delete-service",
+    "service tcp 10.0.0.100:80 wrr",
+    "mtu 1 500",
+    "mtu 1 1500",
+    "no-neighbour 1 10.1.0.11",
+    "neighbour 1 10.1.0.11",
+    "neighbour 1 10.1.0.77",
+    "route 10.1.0.11/32 blackhole",
+    "route 10.1.0.11/32 via 1",
+    "reuse N",
+];
+
+/// `data` is a life of a director: frames made and raw, time that passes, changes that come. The
+/// bench itself checks after each step that every packet has one fate and every connection is
+/// counted.
+pub fn steer(data: &[u8]) {
+    let mut input = Input(data);
+    let workers = 1 + input.byte() % 3;
+    let mut bench = Bench::new(&format!("workers {workers}\n{START}"));
+    for _ in 0..COMMANDS_MAX {
+        if input.0.is_empty() {
+            break;
+        }
+        step(&mut bench, &mut input);
+    }
+    for worker in 0..bench.worker_count() {
+        bench.shut_down(worker);
+    }
+    assert_eq!(bench.held_count(), 0, "nothing is kept at the end");
+}
+
+fn step(bench: &mut Bench, input: &mut Input<'_>) {
+    let command = input.byte();
+    let worker = usize::from(command >> 4) % bench.worker_count();
+    match command & 7 {
+        0 => {
+            let frame = input.take(usize::from(command >> 4) * 8);
+            judge(&bench.send_packet(worker, u16::from(command >> 3 & 1), TestBuf::new(frame)));
+        }
+        1..=4 => {
+            let (port, frame) = made(input);
+            judge(&bench.deliver(worker, port, &frame).1);
+        }
+        5 => {
+            let micros = 1u64 << (input.byte() % 42);
+            judge(&bench.advance(Duration::from_micros(micros)));
+        }
+        6 => {
+            let (which, number) = (usize::from(input.byte()), input.byte() % 4);
+            let line = CHANGES[which % CHANGES.len()].replace('N', &number.to_string());
+            bench.try_apply(&format!("at tcp 10.0.0.100:80\n{line}"));
+        }
+        _ => match input.byte() % 3 {
+            0 => bench.release(),
+            1 => bench.set_pool(usize::from(input.byte() % 4)),
+            _ => bench.set_pool(usize::MAX),
+        },
+    }
+}
+
+/// Everything that is sent can be received.
+fn judge(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        if let Verdict::Send { .. } = outcome.verdict {
+            let parsed = parse(&outcome.frame, outcome.frame.len());
+            assert!(parsed.is_ok(), "{parsed:?}: {:02x?}", outcome.frame);
+        }
+    }
+}
+
+/// A frame that makes sense, and then up to three bytes changed; and its port.
+fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
+    let (kind, host, flags, changes) = (input.byte(), input.byte(), input.byte(), input.byte());
+    let cport = 1000 + u16::from(host & 15);
+    let client = format!("10.0.0.9:{cport}");
+    let client6 = format!("[2001:db8::9]:{cport}");
+    let len = usize::from(changes & 7) * 250;
+    let tcp = |from: &str, to: &str| Frame::tcp(from, to).flags(flags);
+    let (port, frame) = match kind % 16 {
+        0 | 1 => (0, tcp(&client, "10.0.0.100:80")),
+        2 => (0, Frame::udp(&client, "10.0.0.100:53")),
+        3 => (0, tcp(&client6, "[2001:db8::100]:80")),
+        4 => (0, Frame::udp(&client6, "[2001:db8::100]:53")),
+        5 | 6 => (1, tcp("10.1.0.11:80", &client)),
+        7 => (1, Frame::udp("10.1.0.77:53", &client)),
+        8 => (1, tcp("[2001:db8:1::11]:80", &client6)),
+        9 => (0, Frame::udp(&client, "10.0.0.101:53")),
+        10 => (0, tcp("192.168.0.9:1", "10.0.0.100:80").vlan(10)),
+        11 => (0, Frame::udp(&client, "10.1.0.99:9")),
+        12 => (0, Frame::echo("10.0.0.9", "10.0.0.100", 1, 1)),
+        13 => (
+            0,
+            tcp(&client, "10.0.0.100:80").options(&[7, 7, 4, 0, 0, 0, 0]),
+        ),
+        14 => (
+            0,
+            Frame::icmp("10.0.0.9", "10.1.0.12", 3, 4).payload_len(28),
+        ),
+        _ => (
+            0,
+            Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::TCP).fragment(8, true),
+        ),
+    };
+    let ttl = if flags & 0x40 == 0 { 64 } else { host & 3 };
+    let mut frame = frame.ttl(ttl).payload_len(len);
+    if flags & 0x80 != 0 {
+        frame = frame.dont_fragment();
+    }
+    if port == 1 {
+        frame = frame.macs(SOURCE_MAC, MacAddress([2, 0, 0, 0, 1, 2]));
+    }
+    let mut bytes = frame.build();
+    for _ in 0..changes >> 3 & 3 {
+        let place = usize::from(input.byte()) % bytes.len().min(96);
+        bytes[place] ^= input.byte();
+    }
+    if changes & 0x20 != 0
+        && let Some(header) = bytes.get_mut(14..)
+        && let Ok(mut ip) = Ipv4Mut::new_checked(header)
+    {
+        ip.fill_checksum();
+    }
+    (port, bytes)
+}
+
+/// The bytes not yet used; zeros when there are no more.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or(0)
+    }
+
+    fn take(&mut self, count: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+}
