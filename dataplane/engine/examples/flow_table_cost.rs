@@ -201,17 +201,17 @@ impl Fixture {
     fn in_bursts(&mut self, keys: &[FlowKey]) -> usize {
         let mut found = 0;
         for burst in keys.chunks(BURST) {
-            let first = self.table.hash(&burst[0]);
-            let mut hashed = [(first, self.table.candidates(first)); BURST];
-            for (place, key) in hashed.iter_mut().zip(burst) {
-                let hash = self.table.hash(key);
-                *place = (hash, self.table.candidates(hash));
+            let mut hashes = [self.table.hash(&burst[0]); BURST];
+            for (hash, key) in hashes.iter_mut().zip(burst) {
+                *hash = self.table.hash(key);
             }
             let mut touched = 0;
-            for (_, candidates) in &hashed {
-                let flow = self.table.likeliest(*candidates);
-                let entry = flow.and_then(|flow| self.table.hot(flow));
-                touched ^= entry.map_or(0, |entry| entry.last_seen_ms);
+            for hash in &hashes {
+                touched ^= self.table.touch(*hash);
+            }
+            let mut hashed = hashes.map(|hash| (hash, self.table.candidates(hash)));
+            for (_, candidates) in &mut hashed {
+                touched ^= self.table.touch_likeliest(*candidates);
             }
             black_box(touched);
             for ((hash, candidates), key) in hashed.iter().zip(burst) {

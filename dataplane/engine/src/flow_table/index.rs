@@ -92,6 +92,12 @@ impl Bucket {
         (self.check(lane) == signature.check()).then(|| self.reference(lane))
     }
 
+    /// A load from the bucket's line.
+    #[inline]
+    pub(super) const fn touch(&self) -> u32 {
+        self.astray
+    }
+
     /// Whether no key at home here is elsewhere.
     #[inline]
     pub(super) const fn has_none_astray(&self) -> bool {
