@@ -16,8 +16,8 @@
 //! Never early; late by at most one slot, and by the time between two calls. A call steps over
 //! empty slots without counting them, 4096 at most after a long pause.
 //!
-//! Times are
-//! milliseconds of a clock that wraps at 2³² (49.7 days); timeouts of up to 48 days are kept.
+//! Times are milliseconds of a clock that wraps at 2³² (49.7 days); timeouts of up to 48 days are
+//! kept.
 
 use alloc::boxed::Box;
 

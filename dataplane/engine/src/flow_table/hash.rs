@@ -68,7 +68,7 @@ impl core::fmt::Debug for HashKey {
     }
 }
 
-/// The hash of a key: computed once per packet, used for the lookup and, if it fails, the insertion.
+/// The hash of a key: computed once per packet, for the lookup and, if it fails, the insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hash(u64);
 
