@@ -19,6 +19,8 @@ pub mod buffer;
 pub mod builder;
 pub mod checksum;
 pub mod ethernet;
+pub mod gre;
+pub mod gue;
 pub mod icmp;
 pub mod icmpv6;
 pub mod ipv4;
@@ -26,6 +28,7 @@ pub mod ipv6;
 pub mod packet;
 pub mod tcp;
 pub mod toeplitz;
+pub mod tunnel;
 pub mod udp;
 pub mod vlan;
 
@@ -36,6 +39,8 @@ pub enum WireError {
     NoRoom,
     /// Fewer bytes than the header's minimum length.
     Truncated,
+    /// A version or flags that nobody here understands, and that must not be guessed at.
+    Unknown,
 }
 
 impl core::fmt::Display for WireError {
@@ -43,6 +48,7 @@ impl core::fmt::Display for WireError {
         f.write_str(match self {
             Self::NoRoom => "the target is too small for the packet",
             Self::Truncated => "fewer bytes than the header's minimum length",
+            Self::Unknown => "a version or flags that are not understood",
         })
     }
 }
