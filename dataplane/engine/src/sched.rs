@@ -1,124 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Schedulers: which real server a new connection gets. One file each, the kernel's exact rules.
 //!
-//! All of them walk the service's list as the kernel does, newest server first, and skip weight 0.
-//! A scheduler's running state belongs to one worker; [`SchedState::sync`] replays what happened to
-//! the list since this worker last looked (see [`model::sched`]).
+//! ```text
+//!   Schedulers (one per worker) ─► State of the service ─► rr, wrr, lc, … ─► RealId
+//!      ├ Loads   connections of each server over all workers; who is overloaded
+//!      ├ Random  draws of twos and random
+//!      └ State   cursor, wrr's weights, lblc's table, and the Tree over the list
+//! ```
+//!
+//! All of them walk the service's list as the kernel does, newest server first, and skip weight 0
+//! and overloaded servers. They do not walk it server by server: what they ask of the list (the
+//! next one of at least that weight, the least loaded, the one at that place of the weights' sum)
+//! is a [`Roster`], which a [`tree::Tree`] answers in as many steps as the list's length has bits.
+//! While a tree is being built after a change, a [`roster::Scan`] gives the same answers.
+//!
+//! A scheduler's running state belongs to one worker; [`state::State::sync`] replays what happened
+//! to the list since this worker last looked (see [`model::sched`]).
 
+mod conhash;
+mod dh;
+mod draw;
+mod fo;
+mod lblc;
+mod lblcr;
 mod lc;
+mod loads;
+mod locality;
+mod mh;
+mod nq;
+mod order;
+mod ovf;
+mod random;
+mod roster;
 mod rr;
+mod sed;
+mod sh;
+mod state;
+mod twos;
 mod wlc;
+mod worker;
 mod wrr;
 
+use model::addr::Addr;
 use model::ids::RealId;
-use model::sched::WrrMark;
-use model::service::{RealServer, SchedulerKind, VirtualService};
-use model::snapshot::ServiceSet;
+use model::service::{SchedulerKind, VirtualService};
 
-use crate::counters::Load;
+pub use draw::Random;
+pub(crate) use worker::Schedulers;
 
-/// One worker's running state of one service's scheduler.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SchedState {
-    /// The binding the state is of; 0 = none yet.
-    bound: u64,
-    /// Changes up to this epoch are in it.
-    epoch: u64,
-    /// The server chosen last; `None` = the head of the list.
-    cursor: Option<RealId>,
-    /// Its place in the list, once looked up since the last change.
-    place: Option<usize>,
-    /// wrr's weights.
-    wrr: WrrMark,
+use roster::{Field, Roster};
+use state::Walk;
+
+/// The connection that wants a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// CIP.
+    pub client_ip: Addr,
+    /// cport; 0 if the protocol has none.
+    pub cport: u16,
+    /// Where the packet goes: the VIP, or any address a mark service is fed with.
+    pub destination: Addr,
+    /// Milliseconds on the monotonic clock.
+    pub now_ms: u64,
 }
 
-impl SchedState {
-    /// Whether it is of any service yet.
-    pub(crate) const fn is_bound(&self) -> bool {
-        self.bound != 0
-    }
-
-    /// Brings the state up to the service as published.
-    pub fn sync(&mut self, service: &VirtualService) {
-        if self.bound != service.bound {
-            *self = Self {
-                bound: service.bound,
-                epoch: service.start.epoch,
-                wrr: service.start.wrr,
-                ..Self::default()
-            };
-            return;
-        }
-        if self.epoch == service.start.epoch {
-            return;
-        }
-        for change in service
-            .changes
-            .iter()
-            .filter(|change| change.epoch > self.epoch)
-        {
-            match service.spec.scheduler {
-                SchedulerKind::Rr => {
-                    if let Some((removed, before)) = change.removed
-                        && self.cursor == Some(removed)
-                    {
-                        self.cursor = before;
-                    }
-                }
-                SchedulerKind::Wrr => {
-                    self.cursor = None;
-                    self.wrr.change(change.mw, change.di);
-                }
-                SchedulerKind::Lc | SchedulerKind::Wlc => {}
-            }
-        }
-        self.epoch = service.start.epoch;
-        self.place = self
-            .cursor
-            .and_then(|cursor| service.reals.iter().position(|real| *real == cursor));
-    }
-
-    /// Index in the list from which the scan goes on.
-    fn next_place(&self) -> usize {
-        self.place.map_or(0, |place| place.saturating_add(1))
-    }
-
-    fn choose(&mut self, place: usize, real: RealId) -> RealId {
-        self.place = Some(place);
-        self.cursor = Some(real);
-        real
-    }
-}
-
-/// The real server for a new connection, or `None` if none may take it. `state` is synced.
-pub fn pick(
+/// The real server for a new connection, or `None` if none may take it.
+fn choose(
     service: &VirtualService,
-    set: &ServiceSet,
-    state: &mut SchedState,
-    load: impl Fn(RealId) -> Load,
+    field: &Field<'_>,
+    roster: &impl Roster,
+    (walk, random): (&mut Walk, &mut Random),
+    request: &Request,
 ) -> Option<RealId> {
-    match service.spec.scheduler {
-        SchedulerKind::Rr => rr::pick(service, set, state),
-        SchedulerKind::Wrr => wrr::pick(service, set, state),
-        SchedulerKind::Lc => lc::pick(service, set, load),
-        SchedulerKind::Wlc => wlc::pick(service, set, load),
-    }
-}
-
-/// The servers of a service in list order.
-fn listed<'a>(
-    service: &'a VirtualService,
-    set: &'a ServiceSet,
-) -> impl Iterator<Item = &'a RealServer> {
-    service.reals.iter().filter_map(|id| set.real(*id))
-}
-
-/// Those that may take a connection.
-fn available<'a>(
-    service: &'a VirtualService,
-    set: &'a ServiceSet,
-) -> impl Iterator<Item = &'a RealServer> {
-    listed(service, set).filter(|real| real.spec.weight.get() > 0)
+    let place = match service.spec.scheduler {
+        SchedulerKind::Rr => rr::pick(roster, walk),
+        SchedulerKind::Wrr => wrr::pick(roster, walk),
+        SchedulerKind::Fo => fo::pick(roster),
+        SchedulerKind::Lc
+        | SchedulerKind::Wlc
+        | SchedulerKind::Sed
+        | SchedulerKind::Nq
+        | SchedulerKind::Ovf => roster.best(),
+        SchedulerKind::Twos => twos::pick(roster, random),
+        SchedulerKind::Random => random::pick(roster, random),
+        SchedulerKind::Lblc => {
+            return lblc::pick(service, field, roster, walk.locality.as_mut(), request);
+        }
+        SchedulerKind::Lblcr => {
+            return lblcr::pick(service, field, roster, walk.locality.as_mut(), request);
+        }
+        SchedulerKind::Dh => return dh::pick(service, field, request),
+        SchedulerKind::Sh => return sh::pick(service, field, request),
+        SchedulerKind::Mh => return mh::pick(service, field, request),
+        SchedulerKind::Conhash => return conhash::pick(service, field, request),
+    }?;
+    roster.real(place)
 }
 
 #[cfg(test)]

@@ -95,12 +95,34 @@ pub enum OpError {
         /// The server.
         real: RealKey,
     },
+    /// `ipvsadm -y` above `-x`.
+    #[error(
+        "real server {real} of {service}: lower threshold {lower} is above upper threshold {upper}"
+    )]
+    Thresholds {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        real: RealKey,
+        /// As given.
+        lower: u32,
+        /// As given.
+        upper: u32,
+    },
     /// It is there already.
     #[error("virtual service {0} already exists")]
     ServiceExists(ServiceKey),
     /// It is not there.
     #[error("no virtual service {0}")]
     ServiceUnknown(ServiceKey),
+    /// mh's table has a place for each of so many servers at most (`ip_vs_mh_reassign`).
+    #[error("more than {max} real servers in {service}, whose scheduler is mh")]
+    TooManyInTable {
+        /// The service.
+        service: ServiceKey,
+        /// The limit.
+        max: usize,
+    },
     /// [`crate::ids::REALS_MAX`] slots are taken.
     #[error("more than {max} real servers, those that still have connections included")]
     TooManyReals {

@@ -8,6 +8,10 @@
 //! cursor. A worker that meets a service for the first time takes [`SchedStart`], which the ledger
 //! computes as if no connection had come in between.
 
+pub mod hash;
+pub mod kind;
+pub mod table;
+
 use crate::ids::RealId;
 
 /// wrr's running weight and the figures it moves by (`struct ip_vs_wrr_mark`).

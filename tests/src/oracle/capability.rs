@@ -70,9 +70,6 @@ pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
             Ok(_) => {}
         }
     }
-    if case.has_draws {
-        need("drawn random numbers".into());
-    }
     for step in &case.steps {
         match step {
             Step::Packet(step) => {

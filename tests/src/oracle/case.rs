@@ -128,8 +128,8 @@ pub struct Case {
     pub mtu: (u32, u32),
     /// What was decided for each flow.
     pub reals: Vec<String>,
-    /// The random numbers that `twos` drew are recorded.
-    pub has_draws: bool,
+    /// The two random numbers that `twos` drew for each flow.
+    pub draws: Vec<[u64; 2]>,
     /// What happens, in order.
     pub steps: Vec<Step>,
     /// The file as read, to be written back with other answers.
@@ -157,7 +157,7 @@ impl Case {
             ipvs: root.need("ipvs").and_then(lines)?,
             mtu: (mtu(&root, "c")?, mtu(&root, "s")?),
             reals: root.need("reals").and_then(lines)?,
-            has_draws: root.get("draws")?.is_some(),
+            draws: root.get("draws")?.map_or(Ok(Vec::new()), draws)?,
             steps: root.need("steps")?.list(step)?,
             json: Value::Null,
         };
@@ -221,6 +221,14 @@ fn mtu(root: &At<'_>, side: &str) -> Result<u32, CaseError> {
 
 fn lines(at: At<'_>) -> Result<Vec<String>, CaseError> {
     at.list(|line| line.text())
+}
+
+/// `[r1, r2, total + 1]` for each flow.
+fn draws(at: At<'_>) -> Result<Vec<[u64; 2]>, CaseError> {
+    at.list(|draw| {
+        let [first, second, _] = draw.array()?;
+        Ok([first.number()?, second.number()?])
+    })
 }
 
 fn settings(at: At<'_>) -> Result<Vec<(String, String)>, CaseError> {

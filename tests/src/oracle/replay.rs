@@ -85,6 +85,9 @@ pub fn replay(case: &Case) -> Result<Answers, ReplayError> {
     for step in &case.steps {
         let answer = match step {
             Step::Packet(packet) => {
+                if let Some(draws) = packet.flow.and_then(|flow| case.draws.get(flow)) {
+                    director.set_draws(draws);
+                }
                 let fates = director.receive(&packet.input);
                 note_real(&mut answers.reals, packet, &fates);
                 Answer::Fates(fates)
