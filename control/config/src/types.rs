@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::addr::Prefix;
 use model::service::{ForwardMode, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
-use model::service::{Protocol, Weight};
+use model::service::{Protocol, SchedulerFlags, Thresholds, Weight};
 use model::snapshot::{PUNT_CLASSES, Tunables};
 
 use crate::cpu_list::CpuList;
@@ -228,6 +228,8 @@ pub struct Service {
     pub key: ServiceKey,
     /// The scheduler.
     pub scheduler: SchedulerKind,
+    /// Its switches.
+    pub scheduler_flags: SchedulerFlags,
     /// How packets reach servers that do not say otherwise.
     pub forward: ForwardMode,
     /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
@@ -243,6 +245,7 @@ impl Service {
         ServiceSpec {
             name: Arc::clone(&self.name),
             scheduler: self.scheduler,
+            flags: self.scheduler_flags,
         }
     }
 
@@ -262,6 +265,8 @@ pub struct Server {
     pub weight: Weight,
     /// How packets reach it.
     pub forward: ForwardMode,
+    /// Between how many connections it is overloaded.
+    pub limits: Thresholds,
 }
 
 impl Server {
@@ -271,6 +276,7 @@ impl Server {
         RealSpec {
             mode: self.forward,
             weight: self.weight,
+            limits: self.limits,
         }
     }
 }

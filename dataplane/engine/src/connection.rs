@@ -14,7 +14,7 @@ use crate::engine::{Context, Engine};
 use crate::flow_table::{
     Direction, FlowFlags, FlowId, FlowKey, FlowMemory, HotEntry, NO_HOP, NewFlow,
 };
-use crate::sched::{self, SchedState};
+use crate::sched::Request;
 use crate::tcp_state::{TcpState, flags};
 
 /// What following a packet needs of its connection, copied out of the entry.
@@ -86,28 +86,20 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     pub(crate) fn schedule<P>(
         &mut self,
         service: &VirtualService,
+        key: &FlowKey,
         cx: &Context<'_, P>,
     ) -> Option<RealId>
     where
         P: PacketPool<Buf = B>,
     {
-        self.fold_others(service.id, &service.reals, cx.now);
-        if self.sched.len() <= service.id.index() {
-            self.sched
-                .resize(service.id.index() + 1, SchedState::default());
-        }
-        let mut state = self
-            .sched
-            .get(service.id.index())
-            .copied()
-            .unwrap_or_default();
-        state.sync(service);
-        let load = |real| self.load(real);
-        let real = sched::pick(service, &cx.snapshot.services, &mut state, load);
-        if let Some(place) = self.sched.get_mut(service.id.index()) {
-            *place = state;
-        }
-        real
+        let request = Request {
+            client_ip: key.source,
+            cport: key.source_port,
+            destination: key.destination,
+            now_ms: cx.now.as_millis(),
+        };
+        self.sched
+            .pick(service, &cx.snapshot.services, &request, cx.now)
     }
 
     /// Opens a connection; `None` if the table is full. It counts as inactive until its first
@@ -128,7 +120,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let flags = FlowFlags::of_mode(mode).with(FlowFlags::INACTIVE);
         let (flags, outbound) = match mode {
             ForwardMode::Nat => (flags, Some(outbound_key(key, server))),
-            ForwardMode::Dr => (flags.with(FlowFlags::NO_OUTPUT), None),
+            ForwardMode::Dr | ForwardMode::Tun => (flags.with(FlowFlags::NO_OUTPUT), None),
         };
         let state = first_state(parsed, mode);
         let new = NewFlow {
@@ -148,6 +140,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             counters.connections.add(1);
             counters.count(false, true);
         }
+        self.sched.bound(server);
         self.board.worker.connections.add(1);
         self.board.worker.flows.set(self.flows.len() as u64);
         Some(id)
@@ -184,7 +177,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             | TcpState::SynAck => false,
         };
         if over {
-            self.forget(id);
+            self.forget(id, Some(&cx.snapshot.services));
         }
         over
     }
@@ -253,6 +246,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                         counters.count(!was_inactive, false);
                         counters.count(was_inactive, true);
                     }
+                    self.sched.shifted(server.id);
                 }
             }
         }
@@ -328,7 +322,7 @@ fn first_state(parsed: &Parsed, mode: ForwardMode) -> TcpState {
         TcpState::None.advance(
             parsed.tcp_flags,
             Direction::Inbound,
-            mode == ForwardMode::Dr,
+            mode.is_one_way(),
         )
     } else {
         TcpState::None

@@ -7,21 +7,18 @@ use alloc::vec::Vec;
 use model::addr::Addr;
 use model::fib::Hasher;
 use model::ids::{RealId, ServiceId, WorkerId};
-use model::snapshot::Snapshot;
-use model::time::{Duration, Instant};
+use model::snapshot::{ServiceSet, Snapshot};
+use model::time::Instant;
 use wire::buffer::{PacketBuf, PacketPool};
 
-use crate::counters::{Board, Load};
+use crate::counters::Board;
 use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
-use crate::sched::SchedState;
+use crate::sched::{Random, Schedulers};
 use crate::tcp_state::TcpState;
 use crate::timer_wheel::TimerWheel;
+use crate::tunnel::Tunnels;
 use crate::verdict::{DropReason, Output, Verdict};
 use crate::waiting::{Resolve, Waiting};
-
-/// How old the other workers' connection counts may get before lc and wlc read them again
-/// (DESIGN decision 8: at most 10 ms).
-const FOLD_AGAIN: Duration = Duration::from_millis(5);
 
 /// What an engine is told once.
 #[derive(Debug)]
@@ -75,17 +72,13 @@ pub(crate) fn wrapping_ms(now: Instant) -> u32 {
 #[derive(Debug)]
 pub struct Engine<B, M: FlowMemory> {
     pub(crate) worker: WorkerId,
-    pub(crate) boards: Vec<Arc<Board>>,
     pub(crate) board: Arc<Board>,
     pub(crate) flows: FlowTable<M>,
     pub(crate) wheel: TimerWheel,
-    pub(crate) sched: Vec<SchedState>,
+    pub(crate) sched: Schedulers,
     pub(crate) waiting: Waiting<B>,
-    /// Connections that the other workers have on each server, as last read.
-    folded: Vec<Load>,
-    /// When that was, by service.
-    folded_at: Vec<Option<Instant>>,
     pub(crate) ident: u16,
+    pub(crate) tunnels: Tunnels,
     pub(crate) icmp_second: u64,
     pub(crate) icmp_sent: u32,
     fib_generation: u32,
@@ -136,16 +129,15 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             .unwrap_or_else(|| Arc::new(Board::new(0)));
         #[expect(clippy::cast_possible_truncation, reason = "any 16 bits will do")]
         let ident = seed as u16;
+        let sched = Schedulers::new(&boards, Arc::clone(&board), worker, seed);
         Self {
             worker,
-            boards,
+            tunnels: Tunnels::new(seed, worker, boards.len()),
             board,
             flows: FlowTable::new(memory, flow_key),
             wheel: TimerWheel::new(wrapping_ms(now)),
-            sched: Vec::new(),
+            sched,
             waiting: Waiting::new(hasher),
-            folded: Vec::new(),
-            folded_at: Vec::new(),
             ident,
             icmp_second: 0,
             icmp_sent: 0,
@@ -165,12 +157,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             .wheel
             .next_expired(&mut self.flows, cx.now_ms(), &mut budget)
         {
-            self.forget(id);
+            self.forget(id, Some(&cx.snapshot.services));
         }
         if self.generation != cx.snapshot.generation {
             self.generation = cx.snapshot.generation;
-            self.sync_schedulers(cx.snapshot);
+            self.sched.sync(cx.snapshot, cx.now);
         }
+        self.sched.tick(cx.now);
         if self.fib_generation != cx.snapshot.fib.generation {
             self.fib_generation = cx.snapshot.fib.generation;
             self.release_resolved(cx);
@@ -246,15 +239,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         next
     }
 
-    /// Replays what happened to the services' lists, also of those that nobody connects to now.
-    fn sync_schedulers(&mut self, snapshot: &Snapshot) {
-        for (slot, state) in (0u32..).zip(&mut self.sched) {
-            if let Some(service) = snapshot.services.service(ServiceId(slot))
-                && state.is_bound()
-            {
-                state.sync(service);
-            }
-        }
+    /// Lets schedulers that draw lots draw from there from now on.
+    pub fn set_random(&mut self, random: Random) {
+        self.sched.set_random(random);
     }
 
     /// Forgets the connections of a server, from `cursor` on, looking at no more than `max` places;
@@ -267,65 +254,26 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 .into_iter()
                 .find(|id| self.flows.hot(*id).is_some_and(|hot| hot.real() == real));
             if let Some(id) = doomed {
-                self.forget(id);
+                self.forget(id, None);
             }
         }
         next
     }
 
-    /// Takes a connection out of the table and out of the counts.
-    pub(crate) fn forget(&mut self, id: FlowId) {
+    /// Takes a connection out of the table and out of the counts. `services` knows what its server
+    /// is now; `None` if that is on its way out.
+    pub(crate) fn forget(&mut self, id: FlowId, services: Option<&ServiceSet>) {
         if let Some(hot) = self.flows.hot(id) {
-            if let Some(counters) = self.board.real(hot.real()) {
-                counters.count(!hot.flags().contains(FlowFlags::INACTIVE), false);
+            let (real, inactive) = (hot.real(), hot.flags().contains(FlowFlags::INACTIVE));
+            if let Some(counters) = self.board.real(real) {
+                counters.count(!inactive, false);
             }
             self.wheel.cancel(&mut self.flows, id);
             self.flows.remove(id);
             self.board.worker.flows_expired.add(1);
             self.board.worker.flows.set(self.flows.len() as u64);
-        }
-    }
-
-    /// The connections of a server over all workers; the others' as of the last
-    /// [`fold_others`](Self::fold_others).
-    pub(crate) fn load(&self, real: RealId) -> Load {
-        let own = self
-            .board
-            .real(real)
-            .map(crate::counters::RealCounters::load);
-        let others = self.folded.get(real.index()).copied();
-        own.unwrap_or_default().plus(others.unwrap_or_default())
-    }
-
-    /// Reads the other workers' counts of a service's servers, if what is known is too old.
-    pub(crate) fn fold_others(&mut self, service: ServiceId, reals: &[RealId], now: Instant) {
-        if self.boards.len() < 2 {
-            return;
-        }
-        if self.folded_at.len() <= service.index() {
-            self.folded_at.resize(service.index() + 1, None);
-        }
-        let Some(at) = self.folded_at.get_mut(service.index()) else {
-            return;
-        };
-        if at.is_some_and(|at| now.saturating_since(at) < FOLD_AGAIN) {
-            return;
-        }
-        *at = Some(now);
-        for real in reals {
-            if self.folded.len() <= real.index() {
-                self.folded.resize(real.index() + 1, Load::default());
-            }
-            let others = self
-                .boards
-                .iter()
-                .enumerate()
-                .filter(|(worker, _)| *worker != self.worker.index())
-                .filter_map(|(_, board)| board.real(*real))
-                .fold(Load::default(), |sum, counters| sum.plus(counters.load()));
-            if let Some(place) = self.folded.get_mut(real.index()) {
-                *place = others;
-            }
+            self.sched
+                .unbound(real, services.and_then(|services| services.real(real)));
         }
     }
 }

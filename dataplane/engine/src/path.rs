@@ -79,7 +79,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             // Not the start of a connection we know: Linux answers with a reset.
             return self.punt(packet, &parsed, iface, PuntClass::Local, cx);
         }
-        let Some(real) = self.schedule(service, cx) else {
+        let Some(real) = self.schedule(service, &key, cx) else {
             self.complain(
                 &packet,
                 &parsed,
@@ -136,7 +136,15 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.complain(&packet, parsed, Trouble::TtlExceeded, virtual_ip, cx);
             return self.discard(packet, DropReason::TtlExpired, cx);
         }
-        if let Some(mtu) = too_big(packet.bytes(), parsed, hop, cx.snapshot) {
+        let too_big = match flow.mode {
+            ForwardMode::Tun => {
+                self.tunnel_too_big(&packet, parsed, real, hop, (cx.snapshot, cx.now))
+            }
+            ForwardMode::Nat | ForwardMode::Dr => {
+                too_big(packet.bytes(), parsed, hop, cx.snapshot)
+            }
+        };
+        if let Some(mtu) = too_big {
             self.complain(&packet, parsed, Trouble::TooBig(mtu), virtual_ip, cx);
             return self.discard(packet, DropReason::MtuExceeded, cx);
         }
@@ -145,6 +153,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
         let rewritten = match flow.mode {
             ForwardMode::Dr => true,
+            ForwardMode::Tun => {
+                return self.send_through(packet, parsed, real, (hop, None), cx);
+            }
             ForwardMode::Nat => {
                 let real = (real.key.real_ip, real.key.rport);
                 nat::rewrite(&mut packet, parsed, nat::End::Destination, real)

@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 use crate::fib::{Fib, FibBuilder, Hasher};
 use crate::ids::{REALS_MAX, RealId, SERVICES_MAX, ServiceId};
 use crate::op::{Op, OpError};
+use crate::sched::table::{MH_SIZE, SchedTable};
 use crate::sched::{SchedChange, SchedStart, WrrMark, gcd};
 use crate::service::{
-    RealKey, RealServer, RealSpec, RealState, ServiceKey, ServiceSpec, VirtualService, Weight,
+    ForwardMode, RealKey, RealServer, RealSpec, RealState, SchedulerKind, ServiceKey, ServiceSpec, Thresholds,
+    VirtualService, Weight,
 };
 use crate::snapshot::{
     Interfaces, ServiceSet, Snapshot, Spread, TCP_ESTABLISHED, TCP_FIN_WAIT, Timeouts, Tunables,
@@ -160,6 +162,7 @@ impl Ledger {
         if self.touched {
             self.touched = false;
             self.index_reals();
+            self.fill_tables();
             self.published = Arc::new(self.set.clone());
             for service in self.set.services.iter().flatten() {
                 if let Some(last) = service.changes.last() {
@@ -264,6 +267,8 @@ impl Ledger {
                 wrr: WrrMark::EMPTY,
             },
             changes: Vec::new(),
+            table: None,
+            table_epoch: 0,
         };
         if let Some(slot) = self.set.services.get_mut(id.index()) {
             *slot = Some(Arc::new(service));
@@ -277,6 +282,10 @@ impl Ledger {
         let service = self.set.find(&key).ok_or(OpError::ServiceUnknown(key))?;
         let id = service.id;
         let rebind = service.spec.scheduler != spec.scheduler;
+        if spec.scheduler == SchedulerKind::Mh && service.reals.len() > MH_SIZE as usize {
+            let max = MH_SIZE as usize;
+            return Err(OpError::TooManyInTable { service: key, max });
+        }
         let (mw, di) = self.wrr_figures(id);
         let epoch = if rebind { self.next_epoch(id) } else { 0 };
         if let Some(service) = self.service_mut(id) {
@@ -335,9 +344,11 @@ impl Ledger {
             .find(&service)
             .ok_or(OpError::ServiceUnknown(service))?
             .id;
-        if service.virtual_ip.is_v4() != real.real_ip.is_v4() {
+        if !may_serve(service, real, spec.mode) {
             return Err(OpError::FamilyMismatch { service, real });
         }
+        check_thresholds(service, real, spec)?;
+        self.check_table(id, service)?;
         let known = self
             .find_real(id, real)
             .map(|known| (known.id, known.state));
@@ -345,11 +356,11 @@ impl Ledger {
             Some((_, RealState::Live)) => return Err(OpError::RealExists { service, real }),
             Some((slot, RealState::Draining)) => {
                 // Still in the list, in its old place: as an edit.
-                self.edit_slot(slot, spec);
+                self.edit_slot(slot, spec, true);
                 self.changed(id, None);
             }
             Some((slot, RealState::Deleted)) => {
-                self.edit_slot(slot, spec);
+                self.edit_slot(slot, spec, true);
                 self.link(id, slot);
             }
             None => {
@@ -367,6 +378,8 @@ impl Ledger {
                         key: real,
                         spec,
                         state: RealState::Live,
+                        last_weight: spec.weight,
+                        reprieves: 0,
                     });
                 }
                 self.link(id, slot);
@@ -383,7 +396,11 @@ impl Ledger {
         spec: RealSpec,
     ) -> Result<(), OpError> {
         let (id, slot) = self.listed(service, real)?;
-        self.edit_slot(slot, spec);
+        if !may_serve(service, real, spec.mode) {
+            return Err(OpError::FamilyMismatch { service, real });
+        }
+        check_thresholds(service, real, spec)?;
+        self.edit_slot(slot, spec, false);
         self.changed(id, None);
         self.touched = true;
         Ok(())
@@ -407,6 +424,18 @@ impl Ledger {
         }
         self.changed(id, None);
         self.touched = true;
+        Ok(())
+    }
+
+    /// Whether one more server fits into the table of its service's scheduler.
+    fn check_table(&self, id: ServiceId, key: ServiceKey) -> Result<(), OpError> {
+        let full = self.set.service(id).is_some_and(|service| {
+            service.spec.scheduler == SchedulerKind::Mh && service.reals.len() >= MH_SIZE as usize
+        });
+        if full {
+            let max = MH_SIZE as usize;
+            return Err(OpError::TooManyInTable { service: key, max });
+        }
         Ok(())
     }
 
@@ -456,8 +485,15 @@ impl Ledger {
             .map(Arc::make_mut)
     }
 
-    fn edit_slot(&mut self, slot: RealId, spec: RealSpec) {
+    /// Takes over what an operator set (`__ip_vs_update_dest`).
+    fn edit_slot(&mut self, slot: RealId, spec: RealSpec, added: bool) {
         if let Some(Some(real)) = self.set.reals.get_mut(slot.index()) {
+            if added || spec.weight != Weight::QUIESCED {
+                real.last_weight = spec.weight;
+            }
+            if spec.limits.upper == 0 || spec.limits.upper > real.spec.limits.upper {
+                real.reprieves = real.reprieves.wrapping_add(1);
+            }
             real.spec = spec;
             real.state = RealState::Live;
         }
@@ -566,6 +602,30 @@ impl Ledger {
         Ok(RealId(u32::try_from(place).unwrap_or(u32::MAX)))
     }
 
+    /// Fills the tables of hashing schedulers whose list has changed since (`*_dest_changed`);
+    /// one that comes out as it was is shared on.
+    fn fill_tables(&mut self) {
+        let ServiceSet {
+            services, reals, ..
+        } = &mut self.set;
+        for slot in services.iter_mut().flatten() {
+            if slot.table_epoch == slot.start.epoch || slot.deleted {
+                continue;
+            }
+            let list: Vec<&RealServer> = slot
+                .reals
+                .iter()
+                .filter_map(|id| reals.get(id.index())?.as_ref())
+                .collect();
+            let table = SchedTable::build(slot.spec.scheduler, &list);
+            let service = Arc::make_mut(slot);
+            service.table_epoch = service.start.epoch;
+            if service.table.as_deref() != table.as_ref() {
+                service.table = table.map(Arc::new);
+            }
+        }
+    }
+
     /// Which addresses replies of servers come from. Every method counts: a server edited from NAT
     /// to DR still answers its old flows through us.
     fn index_reals(&mut self) {
@@ -586,6 +646,25 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Whether a server's family fits its service: a tunnel alone carries either in either
+/// (`ip_vs_new_dest`: "We only allow mixed families for tunnel").
+fn may_serve(service: ServiceKey, real: RealKey, mode: ForwardMode) -> bool {
+    mode == ForwardMode::Tun || service.virtual_ip.is_v4() == real.real_ip.is_v4()
+}
+
+fn check_thresholds(service: ServiceKey, real: RealKey, spec: RealSpec) -> Result<(), OpError> {
+    let Thresholds { upper, lower } = spec.limits;
+    if lower > upper {
+        return Err(OpError::Thresholds {
+            service,
+            real,
+            lower,
+            upper,
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

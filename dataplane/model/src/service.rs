@@ -7,7 +7,10 @@ use core::fmt;
 
 use crate::addr::Addr;
 use crate::ids::{RealId, ServiceId};
+pub use crate::sched::kind::{SchedulerFlags, SchedulerKind};
+use crate::sched::table::SchedTable;
 use crate::sched::{SchedChange, SchedStart};
+use crate::tunnel::Tunnel;
 
 /// The transport of a virtual service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,58 +103,36 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// How a packet reaches the real server (ipvsadm -m, -g).
+/// How a packet reaches the real server (ipvsadm -m, -g, -i).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ForwardMode {
     /// Masquerading: destination rewritten inbound, source rewritten outbound.
     Nat,
     /// Direct routing: the frame is sent to the server's MAC, the packet is left alone.
     Dr,
+    /// Tunnelling: the packet travels inside another one; [`RealSpec::tunnel`] says how.
+    Tun,
 }
 
 impl ForwardMode {
+    /// Whether the server answers its client itself: the director sees one direction, and the port
+    /// cannot change (`IP_VS_CONN_F_NOOUTPUT`).
+    #[must_use]
+    pub const fn is_one_way(self) -> bool {
+        match self {
+            Self::Nat => false,
+            Self::Dr | Self::Tun => true,
+        }
+    }
+
     /// The name in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nat => "nat",
             Self::Dr => "dr",
+            Self::Tun => "tun",
         }
-    }
-}
-
-/// Which rule picks the real server of a new connection; ipvsadm's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SchedulerKind {
-    /// Round robin.
-    Rr,
-    /// Weighted round robin.
-    Wrr,
-    /// Least connection.
-    Lc,
-    /// Weighted least connection.
-    Wlc,
-}
-
-impl SchedulerKind {
-    /// Every scheduler there is.
-    pub const ALL: [Self; 4] = [Self::Rr, Self::Wrr, Self::Lc, Self::Wlc];
-
-    /// ipvsadm's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rr => "rr",
-            Self::Wrr => "wrr",
-            Self::Lc => "lc",
-            Self::Wlc => "wlc",
-        }
-    }
-
-    /// The scheduler of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -162,6 +143,8 @@ pub struct ServiceSpec {
     pub name: Arc<str>,
     /// The scheduler.
     pub scheduler: SchedulerKind,
+    /// Its switches.
+    pub flags: SchedulerFlags,
 }
 
 /// The share of new connections a real server gets; 0 = quiesced. At most [`Weight::MAX`].
@@ -199,6 +182,45 @@ pub struct RealSpec {
     pub mode: ForwardMode,
     /// Its share.
     pub weight: Weight,
+    /// How packets are wrapped, if the mode is TUN.
+    pub tunnel: Tunnel,
+    /// When it gets no more connections.
+    pub limits: Thresholds,
+}
+
+/// Connections, active and inactive, between which a server is overloaded (`ipvsadm -x`, `-y`).
+///
+/// Overload begins when a connection brings them to `upper`, and ends when the end of one brings
+/// them below `lower`, or, if that is 0, below three quarters of `upper`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Thresholds {
+    /// 0 = no limit.
+    pub upper: u32,
+    /// At most `upper`.
+    pub lower: u32,
+}
+
+impl Thresholds {
+    /// No limit.
+    pub const NONE: Self = Self { upper: 0, lower: 0 };
+
+    /// Whether so many connections begin an overload (`ip_vs_bind_dest`).
+    #[must_use]
+    #[inline]
+    pub const fn reached(self, flows: u32) -> bool {
+        self.upper != 0 && flows >= self.upper
+    }
+
+    /// Whether an overload ends at so many connections (`ip_vs_unbind_dest`).
+    #[must_use]
+    #[inline]
+    pub const fn relieved(self, flows: u32) -> bool {
+        if self.lower != 0 {
+            flows < self.lower
+        } else {
+            self.upper == 0 || (flows as u64) * 4 < (self.upper as u64) * 3
+        }
+    }
 }
 
 /// Where a real server is in its life.
@@ -225,10 +247,26 @@ pub struct RealServer {
     pub service: ServiceId,
     /// RIP and rport.
     pub key: RealKey,
-    /// Method and weight; the weight is 0 while draining.
+    /// Method, weight and thresholds; the weight is 0 while draining.
     pub spec: RealSpec,
     /// Where it is in its life.
     pub state: RealState,
+    /// The weight it was added with, or the last one since that was not 0
+    /// (`__ip_vs_update_dest`): quiescing moves nobody else in mh's table.
+    pub last_weight: Weight,
+    /// How often a change has ended its overload, whatever its connections
+    /// (`__ip_vs_update_dest`: no more upper threshold, or a higher one).
+    pub reprieves: u32,
+}
+
+impl RealServer {
+    /// What a worker marks an overload with: one that was marked before another tenant got the
+    /// slot, or before a reprieve, is none. Never 0.
+    #[must_use]
+    #[inline]
+    pub const fn overload_mark(&self) -> u64 {
+        ((self.generation as u64) << 32 | self.reprieves as u64).wrapping_add(1)
+    }
 }
 
 /// A virtual service, in its slot.
@@ -253,4 +291,8 @@ pub struct VirtualService {
     pub start: SchedStart,
     /// Changes that a worker may not have seen yet, oldest first, each with its epoch.
     pub changes: Vec<SchedChange>,
+    /// The table of dh, sh, mh and conhash, as of `start`; others have none.
+    pub table: Option<Arc<SchedTable>>,
+    /// The epoch that the table was filled at.
+    pub(crate) table_epoch: u64,
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use engine::counters::Board;
 use engine::flow_table::{HashKey, HeapMemory};
 use engine::path::Arrival;
+use engine::sched::Random;
 use engine::stats::{Stats, Traffic};
 use engine::verdict::{DropReason, Output, Verdict};
 use engine::{ConnectionView, Context, Engine, EngineConfig};
@@ -17,7 +18,7 @@ use model::fib::Hasher;
 use model::ids::{RealId, ServiceId, WorkerId};
 use model::ledger::Ledger;
 use model::op::{Op, OpError};
-use model::service::{Endpoint, ForwardMode, Protocol, RealServer, VirtualService};
+use model::service::{Endpoint, ForwardMode, Protocol, RealServer, ServiceSpec, VirtualService};
 use model::snapshot::{Snapshot, Tunables};
 use model::time::Instant;
 use wire::buffer::{TestBuf, TestPool};
@@ -161,6 +162,11 @@ impl Director {
         format!("Timeout (tcp tcpfin udp): {tcp} {tcp_fin} {udp}\n")
     }
 
+    /// The next random numbers of the schedulers are these.
+    pub fn set_draws(&mut self, draws: &[u64]) {
+        self.engine.set_random(Random::recorded(draws));
+    }
+
     /// A frame arrives.
     pub fn receive(&mut self, frame: &Frame) -> Vec<Fate> {
         let arrival = Arrival {
@@ -236,7 +242,7 @@ impl Director {
                 service.key.protocol.name().to_uppercase(),
                 Endpoint(service.key.virtual_ip, service.key.vport)
             ),
-            scheduler: service.spec.scheduler.name().into(),
+            scheduler: scheduler_words(&service.spec),
             reals: service
                 .reals
                 .iter()
@@ -257,6 +263,7 @@ impl Director {
             forward: match real.spec.mode {
                 ForwardMode::Nat => "Masq",
                 ForwardMode::Dr => "Route",
+                ForwardMode::Tun => "Tunnel",
             }
             .into(),
             weight: real.spec.weight.get().into(),
@@ -324,6 +331,16 @@ impl Director {
                 Verdict::Drop(reason) => Fate::Dropped(reason),
             })
             .collect()
+    }
+}
+
+/// `NAME` or `NAME (flag,flag)`.
+fn scheduler_words(spec: &ServiceSpec) -> String {
+    let name = spec.scheduler.name();
+    if spec.flags.is_empty() {
+        name.into()
+    } else {
+        format!("{name} ({})", spec.flags.words(spec.scheduler))
     }
 }
 

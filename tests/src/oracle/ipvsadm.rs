@@ -10,7 +10,8 @@ use std::sync::Arc;
 use model::addr::Addr;
 use model::op::Op;
 use model::service::{
-    ForwardMode, Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Weight,
+    ForwardMode, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
+    ServiceSpec, Thresholds, Weight,
 };
 
 /// What a line asks for.
@@ -44,6 +45,8 @@ struct Options {
     service: Option<ServiceKey>,
     real: Option<(Addr, Option<u16>)>,
     scheduler: Option<SchedulerKind>,
+    flags: SchedulerFlags,
+    limits: Thresholds,
     mode: Option<ForwardMode>,
     weight: Option<Weight>,
 }
@@ -66,6 +69,7 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
     let spec = ServiceSpec {
         name: Arc::from(""),
         scheduler: options.scheduler.unwrap_or(SCHEDULER),
+        flags: options.flags,
     };
     let mode = options.mode.unwrap_or(ForwardMode::Dr);
     let real = || {
@@ -81,7 +85,9 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
     };
     let server = RealSpec {
         mode,
+        tunnel: model::tunnel::Tunnel::default(),
         weight: options.weight.or(Weight::new(WEIGHT)).unwrap_or_default(),
+        limits: options.limits,
     };
     Ok(Change::Op(match command {
         "-A" => Op::AddService { key, spec },
@@ -132,7 +138,13 @@ fn options(
             "--sctp-service" => return missing("SCTP"),
             "-f" => return missing("services by firewall mark"),
             "-s" => options.scheduler = Some(scheduler(value()?)?),
-            "-b" => return missing("scheduler flags"),
+            "-b" => {
+                for name in value()?.split(',') {
+                    let flag = SchedulerFlags::from_name(name)
+                        .ok_or_else(|| malformed("unknown scheduler flag"))?;
+                    options.flags = options.flags.with(flag);
+                }
+            }
             "-p" | "-M" => return missing("persistence"),
             "--pe" => return missing("persistence engines"),
             "-o" => return missing("one-packet scheduling"),
@@ -147,11 +159,13 @@ fn options(
                 let weight = value()?.parse().ok().and_then(Weight::new);
                 options.weight = Some(weight.ok_or_else(|| malformed("bad weight"))?);
             }
-            "-x" | "-y" => match value()?.parse::<u32>() {
-                Ok(0) => {}
-                Ok(_) => return missing("connection thresholds"),
-                Err(_) => return Err(malformed("bad threshold")),
-            },
+            "-x" | "-y" => {
+                let limit = value()?.parse().map_err(|_| malformed("bad threshold"))?;
+                match option {
+                    "-x" => options.limits.upper = limit,
+                    _ => options.limits.lower = limit,
+                }
+            }
             _ => return Err(malformed(&format!("unknown option {option}"))),
         }
     }

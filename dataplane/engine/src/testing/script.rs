@@ -15,7 +15,8 @@ use model::fib::Route;
 use model::ids::{IfaceId, PortId};
 use model::op::{Op, OpError};
 use model::service::{
-    ForwardMode, Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Weight,
+    ForwardMode, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
+    ServiceSpec, Thresholds, Weight,
 };
 use model::snapshot::Interface;
 
@@ -89,9 +90,12 @@ impl<'a> Line<'a> {
         let Some(scheduler) = SchedulerKind::from_name(self.word(place)) else {
             self.refuse("no such scheduler");
         };
+        let words = self.words.iter().skip(place + 1);
+        let flags = words.filter_map(|word| SchedulerFlags::from_name(word));
         ServiceSpec {
             name: Arc::from(""),
             scheduler,
+            flags: flags.fold(SchedulerFlags::NONE, SchedulerFlags::with),
         }
     }
 
@@ -109,7 +113,16 @@ impl<'a> Line<'a> {
         let Some(weight) = Weight::new(weight) else {
             self.refuse("too large a weight");
         };
-        RealSpec { mode, weight }
+        let limit = |at: usize| self.words.get(at).map_or(0, |_| self.get(at));
+        RealSpec {
+            mode,
+            weight,
+            tunnel: model::tunnel::Tunnel::default(),
+            limits: Thresholds {
+                upper: limit(place + 2),
+                lower: limit(place + 3),
+            },
+        }
     }
 
     fn route(&self) -> Route {

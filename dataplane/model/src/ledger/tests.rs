@@ -44,7 +44,9 @@ fn server(host: u8) -> RealKey {
 fn weight(weight: u32) -> RealSpec {
     RealSpec {
         mode: ForwardMode::Nat,
+        tunnel: crate::tunnel::Tunnel::default(),
         weight: Weight::new(weight).unwrap(),
+        limits: Thresholds::NONE,
     }
 }
 
@@ -59,6 +61,7 @@ fn spec(scheduler: SchedulerKind) -> ServiceSpec {
     ServiceSpec {
         name: Arc::from("web"),
         scheduler,
+        flags: SchedulerFlags::NONE,
     }
 }
 
