@@ -13,6 +13,7 @@ use model::service::{Protocol, RealKey, ServiceKey};
 use model::snapshot::{ServiceSet, Snapshot, Spread};
 
 use crate::flow_table::FlowKey;
+use crate::fragments::DatagramKey;
 
 /// The owner of a packet that is, or may become, part of a connection; `None` if any worker may
 /// handle it.
@@ -29,6 +30,27 @@ pub fn owner(key: &FlowKey, snapshot: &Snapshot) -> Option<WorkerId> {
                 hash(*hash_key, key.protocol, client_ip, cport),
                 *workers,
             ))
+        }
+    }
+}
+
+/// The worker that collects the fragments of a datagram, which have no ports to find its flow by;
+/// `None` if any worker may. Once they are all there, [`owner`] says whose the datagram is.
+#[must_use]
+pub fn collector(key: &DatagramKey, snapshot: &Snapshot) -> Option<WorkerId> {
+    match &*snapshot.spread {
+        Spread::Single => None,
+        Spread::ClientHash {
+            key: hash_key,
+            workers,
+        } => {
+            let [first, second] = *hash_key;
+            let [a, b, c, d] = key.ident.to_be_bytes();
+            let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+            let source = hash([first, second], key.protocol, key.source, low);
+            let both = [first ^ source, second];
+            let both = hash(both, key.protocol, key.destination, high);
+            Some(place(both, *workers))
         }
     }
 }

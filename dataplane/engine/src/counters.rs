@@ -79,7 +79,7 @@ worker_counters! {
     punted,
     /// Packets handed to the worker that owns them.
     redirected_out,
-    /// Packets waiting here now: for a neighbour's MAC.
+    /// Packets waiting here now: for a neighbour's MAC, or for the rest of their datagram.
     held,
     /// Packets taken in for good: consumed without leaving a packet behind.
     absorbed,

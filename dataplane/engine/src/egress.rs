@@ -38,14 +38,12 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     ) where
         P: PacketPool<Buf = B>,
     {
+        let verdict = Verdict::Punt {
+            iface: ingress.id,
+            class,
+        };
         match link::untag(&mut packet, parsed.l3_offset, ether_type(parsed.kind)) {
-            Ok(()) => cx.out.push(
-                packet,
-                Verdict::Punt {
-                    iface: ingress.id,
-                    class,
-                },
-            ),
+            Ok(()) => self.hand_over(packet, link::UNTAGGED_LEN, parsed, verdict, cx),
             Err(_) => self.discard(packet, DropReason::RxMalformedL2, cx),
         }
     }
@@ -62,8 +60,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     {
         // Ethernet padding is not part of the packet, and the next link pads for itself.
         packet.truncate(usize::try_from(parsed.frame_len()).unwrap_or(usize::MAX));
-        let mtu = egress(hop, cx.snapshot).map_or(u32::MAX, |iface| iface.mtu);
-        if parsed.ip_len > mtu && parsed.kind == Kind::Ipv4 {
+        let mut mtu = egress(hop, cx.snapshot).map_or(u32::MAX, |iface| iface.mtu);
+        let in_pieces = parsed.piece_len > 0;
+        if in_pieces {
+            // As it came: links behind the next one may be as small as its sender thought.
+            mtu = mtu.min(parsed.piece_len.into());
+        }
+        if parsed.ip_len > mtu && (in_pieces || parsed.kind == Kind::Ipv4) {
             return self.transmit_pieces(packet, parsed, mtu, hop, cx);
         }
         self.send(packet, parsed.l3_offset, hop, cx);
@@ -85,7 +88,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             pool,
             out,
         } = cx;
-        let whole = fragment::split(&packet, parsed.l3_offset, mtu, *pool, |piece| {
+        let whole = fragment::cut(&packet, parsed.l3_offset, parsed, mtu, *pool, |piece| {
             self.board.worker.generated.add(1);
             self.send_raw(piece, 0, hop, (snapshot, *now), out);
         });
@@ -266,7 +269,12 @@ fn egress(hop: Hop, snapshot: &Snapshot) -> Option<&Interface> {
 /// The MTU of the next link, if the packet is larger and must not be cut: IPv6, or IPv4 with DF.
 pub(crate) fn too_big(bytes: &[u8], parsed: &Parsed, hop: Hop, snapshot: &Snapshot) -> Option<u32> {
     let mtu = egress(hop, snapshot)?.mtu;
-    if parsed.ip_len <= mtu {
+    let longest = if parsed.piece_len > 0 {
+        parsed.piece_len.into()
+    } else {
+        parsed.ip_len
+    };
+    if longest <= mtu {
         return None;
     }
     let header = bytes

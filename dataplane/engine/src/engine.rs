@@ -13,6 +13,7 @@ use wire::buffer::{PacketBuf, PacketPool};
 
 use crate::counters::Board;
 use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
+use crate::fragments::Fragments;
 use crate::sched::{Random, Schedulers};
 use crate::tcp_state::TcpState;
 use crate::timer_wheel::TimerWheel;
@@ -77,6 +78,7 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) wheel: TimerWheel,
     pub(crate) sched: Schedulers,
     pub(crate) waiting: Waiting<B>,
+    pub(crate) fragments: Fragments<B>,
     pub(crate) ident: u16,
     pub(crate) tunnels: Tunnels,
     pub(crate) icmp_second: u64,
@@ -137,7 +139,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             flows: FlowTable::new(memory, flow_key),
             wheel: TimerWheel::new(wrapping_ms(now)),
             sched,
-            waiting: Waiting::new(hasher),
+            waiting: Waiting::new(hasher.clone()),
+            fragments: Fragments::new(hasher),
             ident,
             icmp_second: 0,
             icmp_sent: 0,
@@ -171,7 +174,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         for held in self.waiting.expired(cx.now) {
             self.neighbour_failed(held, cx);
         }
-        self.board.worker.held.set(self.waiting.len() as u64);
+        self.expire_fragments(cx);
+        self.board.worker.held.set(self.waiting_count() as u64);
     }
 
     /// Which worker's it is.
@@ -180,10 +184,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.worker
     }
 
-    /// Packets that wait here for a neighbour's MAC.
+    /// Packets that wait here: for a neighbour's MAC, or for the rest of their datagram.
     #[must_use]
     pub const fn waiting_count(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.fragments.len()
     }
 
     /// Neighbours that Linux has to be asked for.
@@ -196,6 +200,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         for held in self.waiting.drain() {
             self.board.count_drop(DropReason::Shutdown);
             out.push(held.packet, Verdict::Drop(DropReason::Shutdown));
+        }
+        while let Some(fragment) = self.fragments.pop_oldest() {
+            self.board.count_drop(DropReason::Shutdown);
+            out.push(fragment, Verdict::Drop(DropReason::Shutdown));
         }
         self.board.worker.held.set(0);
     }

@@ -3,6 +3,7 @@
 
 pub mod fragment;
 pub mod icmp_error;
+pub mod icmp_translate;
 pub mod link;
 pub mod nat;
 pub mod options;

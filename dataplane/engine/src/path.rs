@@ -13,7 +13,7 @@ use model::addr::{Addr, Mac};
 use model::fib::Hop;
 use model::ids::PortId;
 use model::service::{ForwardMode, RealServer, RealState};
-use model::snapshot::Interface;
+use model::snapshot::{Interface, Snapshot};
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ethernet::Ethernet;
 use wire::icmpv6;
@@ -26,6 +26,7 @@ use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::{lower_ttl, nat, options};
+use crate::related::{self, Related};
 use crate::verdict::{DropReason, PuntClass, Verdict};
 
 /// How a packet came to this worker.
@@ -57,40 +58,68 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if let Some(class) = linux_only(packet.bytes(), &parsed) {
             return self.punt(packet, &parsed, iface, class, cx);
         }
-        if parsed.fragment != Fragment::None {
-            return self.steer_fragment(packet, &parsed, iface, cx);
+        if parsed.fragment == Fragment::None {
+            return self.steer_whole(packet, &parsed, iface, arrival, cx);
         }
-        let key = FlowKey::of(&parsed);
+        if !of_a_service(&parsed, snapshot) {
+            return self.route(packet, &parsed, iface, cx);
+        }
+        if let Some((packet, parsed, arrival)) = self.gather(packet, &parsed, arrival, cx) {
+            self.steer_whole(packet, &parsed, iface, arrival, cx);
+        }
+    }
+
+    /// Decides about a packet that is whole: the way of every packet but fragments that still wait.
+    #[inline]
+    fn steer_whole<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        iface: &Interface,
+        arrival: Arrival,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let snapshot = cx.snapshot;
+        let key = FlowKey::of(parsed);
         if let Some(found) = self.find(&key, &snapshot.services)
-            && !self.reopens(found, &parsed, cx)
+            && !self.reopens(found, parsed, cx)
         {
-            return self.follow(packet, &parsed, iface, found, cx);
+            return self.follow(packet, parsed, iface, found, cx);
         }
-        if let Some(owner) = affinity::owner(&key, snapshot)
+        let related = related::of(packet.bytes(), parsed);
+        if let Some(Related { quote, key }) = &related
+            && let Some(found) = self.find(key, &snapshot.services)
+        {
+            return self.relay(packet, parsed, iface, (quote, found), cx);
+        }
+        if let Some(owner) = affinity::owner(related.as_ref().map_or(&key, |r| &r.key), snapshot)
             && owner != self.worker
             && !arrival.redirected
         {
-            return cx.out.push(packet, Verdict::Redirect { worker: owner });
+            let verdict = Verdict::Redirect { worker: owner };
+            return self.hand_over(packet, parsed.l3_offset, parsed, verdict, cx);
         }
         let Some(service) = Self::find_service(&key, &snapshot.services) else {
-            return self.route(packet, &parsed, iface, cx);
+            return self.route(packet, parsed, iface, cx);
         };
-        if !opens(&parsed) {
+        if !opens(parsed) {
             // Not the start of a connection we know: Linux answers with a reset.
-            return self.punt(packet, &parsed, iface, PuntClass::Local, cx);
+            return self.punt(packet, parsed, iface, PuntClass::Local, cx);
         }
         let Some(real) = self.schedule(service, &key, cx) else {
             self.complain(
                 &packet,
-                &parsed,
+                parsed,
                 Trouble::PortUnreachable,
                 key.destination,
                 cx,
             );
             return self.discard(packet, DropReason::NoRealServer, cx);
         };
-        match self.open(&key, real, &parsed, cx) {
-            Some(id) => self.follow(packet, &parsed, iface, (id, Direction::Inbound), cx),
+        match self.open(&key, real, parsed, cx) {
+            Some(id) => self.follow(packet, parsed, iface, (id, Direction::Inbound), cx),
             None => self.discard(packet, DropReason::TableFull, cx),
         }
     }
@@ -226,28 +255,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
     }
 
-    /// Fragments have no ports to find a flow by. Those of a service are not forwarded yet.
-    fn steer_fragment<P>(
-        &mut self,
-        packet: B,
-        parsed: &Parsed,
-        ingress: &Interface,
-        cx: &mut Context<'_, P>,
-    ) where
-        P: PacketPool<Buf = B>,
-    {
-        let services = &cx.snapshot.services;
-        if services.is_service_address(Addr::from_octets(parsed.destination))
-            || services.is_service_address(Addr::from_octets(parsed.source))
-        {
-            return self.discard(packet, DropReason::RxFragment, cx);
-        }
-        self.route(packet, parsed, ingress, cx);
-    }
-
     /// Lowers the TTL and looks at the size, as Linux's `ip_forward`; answers and drops a packet
     /// that may not go on.
-    fn let_travel<P>(
+    pub(crate) fn let_travel<P>(
         &mut self,
         mut packet: B,
         parsed: &Parsed,
@@ -277,6 +287,16 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.discard(packet, reason, cx);
         None
     }
+}
+
+/// Whether a fragment, which has no ports, may be of a service's packet, either way.
+fn of_a_service(parsed: &Parsed, snapshot: &Snapshot) -> bool {
+    let known = |addr| {
+        snapshot
+            .services
+            .is_service_address(Addr::from_octets(addr))
+    };
+    known(parsed.destination) || known(parsed.source)
 }
 
 /// Whether a packet may open a connection (`tcp_conn_schedule`, `udp_conn_schedule`).

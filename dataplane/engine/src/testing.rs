@@ -336,10 +336,10 @@ impl Bench {
         self.workers.iter().map(|w| w.engine.flow_count()).sum()
     }
 
-    /// Packets that wait for a neighbour, over all workers.
+    /// Packets that wait for a neighbour or for the rest of their datagram, over all workers.
     #[must_use]
     pub fn held_count(&self) -> usize {
-        self.workers.iter().map(|w| w.engine.waiting.len()).sum()
+        self.workers.iter().map(|w| w.engine.waiting_count()).sum()
     }
 
     /// Neighbours that the workers ask Linux for.
@@ -506,7 +506,7 @@ impl Worker {
     fn fates(&self) -> Fates {
         Fates {
             out: self.out.len() as u64,
-            held: self.engine.waiting.len() as u64,
+            held: self.engine.waiting_count() as u64,
             generated: self.board.worker.generated.get(),
             absorbed: self.board.worker.absorbed.get(),
         }

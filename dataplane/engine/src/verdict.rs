@@ -113,8 +113,21 @@ drop_reasons! {
     RxSourceRoute = "rx_source_route",
     /// The transport header is cut short or impossible.
     RxMalformedL4 = "rx_malformed_l4",
-    /// A fragment of a packet to a virtual service; fragments are not forwarded yet.
-    RxFragment = "rx_fragment",
+    /// An ICMP error about a NAT connection whose checksum is wrong.
+    RxBadIcmpChecksum = "rx_bad_icmp_checksum",
+    /// A fragment that no packet can be made of: empty, cut at no multiple of eight bytes, of another
+    /// mind than the rest about congestion marks, or of a packet that is malformed as a whole.
+    FragmentMalformed = "fragment_malformed",
+    /// A fragment that is there already.
+    FragmentDuplicate = "fragment_duplicate",
+    /// A fragment that overlaps another, and the rest of its packet with it.
+    FragmentOverlap = "fragment_overlap",
+    /// A fragment of a packet in too many pieces.
+    FragmentTooMany = "fragment_too_many",
+    /// A fragment that made room for newer ones.
+    FragmentTableFull = "fragment_table_full",
+    /// A fragment whose packet did not become complete in time.
+    FragmentTimeout = "fragment_timeout",
     /// The service has no real server that may take a new connection.
     NoRealServer = "no_real_server",
     /// The connection's real server was deleted.

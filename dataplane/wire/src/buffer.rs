@@ -71,6 +71,12 @@ pub trait PacketBuf: Sized {
     /// Copies up to `target.len()` bytes of the packet, from `offset` of the whole packet on,
     /// crossing segments; returns how many there were.
     fn copy_out(&self, offset: usize, target: &mut [u8]) -> usize;
+
+    /// Puts the bytes of `tail` behind this packet's, as segments of its own.
+    ///
+    /// # Errors
+    /// `tail`, when there would be too many segments; both packets are unchanged.
+    fn join(&mut self, tail: Self) -> Result<(), Self>;
 }
 
 /// Where new packets (fragments, ICMP errors) come from.
@@ -173,6 +179,12 @@ impl PacketBuf for TestBuf {
             .zip(whole)
             .map(|(to, from)| *to = *from)
             .count()
+    }
+
+    fn join(&mut self, tail: Self) -> Result<(), Self> {
+        self.tail.extend_from_slice(tail.bytes());
+        self.tail.extend_from_slice(&tail.tail);
+        Ok(())
     }
 }
 

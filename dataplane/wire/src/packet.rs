@@ -94,6 +94,9 @@ pub struct Parsed {
     pub fragment: Fragment,
     /// Start of the IPv6 fragment header, in bytes from the start of the frame; 0 without one.
     pub fragment_offset: u16,
+    /// Bytes of the longest fragment, IP headers included, that this packet was put together from;
+    /// 0 for a packet that arrived whole. The parse leaves it 0.
+    pub piece_len: u16,
     /// Time to live or hop limit.
     pub ttl: u8,
     /// Type of service or traffic class.
@@ -173,6 +176,7 @@ impl Parsed {
             tcp_flags: 0,
             fragment: Fragment::None,
             fragment_offset: 0,
+            piece_len: 0,
             ttl: 0,
             tos: 0,
             has_options: false,

@@ -59,6 +59,10 @@ impl PacketBuf for Packet {
     fn copy_out(&self, offset: usize, target: &mut [u8]) -> usize {
         self.0.copy_to(offset, target)
     }
+
+    fn join(&mut self, tail: Self) -> Result<(), Self> {
+        self.0.chain(tail.0).map_err(|(_, tail)| Self(tail))
+    }
 }
 
 /// A pool of mbufs.

@@ -4,7 +4,7 @@
 
 use model::addr::Prefix;
 use wire::ipv4::IpProtocol;
-use wire::packet::{Fragment, Parsed, parse};
+use wire::packet::Parsed;
 
 use super::case::{Case, Step};
 use super::ipvsadm::{self, LineError};
@@ -72,15 +72,11 @@ pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
     }
     for step in &case.steps {
         match step {
-            Step::Packet(step) => {
-                if let Some(what) = missing_for(&step.input.bytes) {
-                    need(what.into());
-                }
-            }
             Step::Command { line, .. } if Command::parse(line).is_none() => {
                 need(format!("command {line:?}"));
             }
-            Step::Command { .. }
+            Step::Packet(_)
+            | Step::Command { .. }
             | Step::Control(_)
             | Step::Sysctl(_)
             | Step::Sleep(..)
@@ -92,15 +88,6 @@ pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
 
 fn is_default(name: &str, value: &str) -> bool {
     name == CONN_REUSE_MODE && value.parse::<u8>().is_ok() || DEFAULTS.contains(&(name, value))
-}
-
-/// What the engine cannot do with such a frame yet.
-fn missing_for(frame: &[u8]) -> Option<&'static str> {
-    let parsed = parse(frame, frame.len()).ok()?;
-    if parsed.fragment != Fragment::None {
-        return Some("fragments");
-    }
-    is_icmp_error(&parsed, frame).then_some("ICMP errors about known connections")
 }
 
 pub(super) fn is_icmp_error(parsed: &Parsed, frame: &[u8]) -> bool {

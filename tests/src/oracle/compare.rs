@@ -2,6 +2,7 @@
 //! The kernel's answers against the engine's: the first difference, in words.
 
 use super::case::{Case, DumpStep, Frame, Mask, PacketStep, Step, encode_hex};
+use super::datagrams::{Datagrams, is_pooled};
 use super::director::Fate;
 use super::masks::masked;
 use super::replay::{Answer, Answers};
@@ -16,9 +17,13 @@ pub fn first_difference(case: &Case, answers: &Answers) -> Option<String> {
     }
     let mut local_errors = LocalErrors::default();
     let mut decided = Vec::new();
+    let mut datagrams = Datagrams::default();
     for (place, (step, answer)) in case.steps.iter().zip(&answers.steps).enumerate() {
         if let Step::Packet(packet) = step {
             local_errors.note(packet);
+            if let Answer::Fates(fates) = answer {
+                datagrams.note(packet, &sent(fates));
+            }
         }
         let difference = flow_difference(case, answers, step, &mut decided)
             .or_else(|| step_difference(case, place, (step, answer), &local_errors));
@@ -26,7 +31,7 @@ pub fn first_difference(case: &Case, answers: &Answers) -> Option<String> {
             return Some(format!("step {place}{}: {difference}", note(step)));
         }
     }
-    None
+    datagrams.difference()
 }
 
 fn note(step: &Step) -> String {
@@ -110,7 +115,8 @@ fn packet_difference(
     fates: &[Fate],
     late_reply: impl Fn(&Frame, &Frame) -> bool,
 ) -> Option<String> {
-    let sent = sent(fates);
+    let mut sent = sent(fates);
+    sent.retain(|frame| !is_pooled(step, frame));
     let punted = fates.contains(&Fate::Punted);
     if !step.host.is_empty() && !punted {
         return Some(format!(
@@ -123,7 +129,7 @@ fn packet_difference(
         .out
         .iter()
         .enumerate()
-        .filter(|(index, _)| own(index))
+        .filter(|(index, frame)| own(index) && !is_pooled(step, frame))
         .collect();
     if !step.routed.is_empty() {
         let is_it = |frame: &Frame| {

@@ -12,6 +12,7 @@
 pub mod capability;
 pub mod case;
 pub mod compare;
+pub mod datagrams;
 pub mod director;
 pub mod folder;
 pub mod ipvsadm;

@@ -7,10 +7,11 @@
 //! | L4 checksum and TTL inside ICMP quotes, source address of ICMP errors | [`errors_agree`] |
 //! | counters of locally made ICMP | [`LocalErrors`] |
 //! | late packets of a deleted service leaving untranslated | [`late_reply_agrees`] |
+//! | the pieces in which fragments leave, and when | [`datagrams`](super::datagrams) |
 //! | long timers of the kernel fire late | [`expiry_agrees`], [`may_be_missing`] |
 //!
 //! Two services that share one server's port: the engine does as the kernel does (the newest wins).
-//! The stale MTU of `icmp_tun` and the pieces in which fragments leave come with TUN and fragments.
+//! The stale MTU of `icmp_tun` comes with TUN.
 
 use wire::ipv4::IpProtocol;
 use wire::packet::{Kind, Parsed, parse};

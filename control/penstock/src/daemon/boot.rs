@@ -36,6 +36,11 @@ const DESCRIPTORS: u16 = 1024;
 const RING_PACKETS: u32 = 1024;
 /// Each worker's private stock of free packets.
 const CACHE_PACKETS: u32 = 256;
+/// Packets that may wait in a worker: for a neighbour, or for the rest of their datagram.
+const HELD_PACKETS: u32 = 1536;
+const _: () = assert!(
+    HELD_PACKETS as usize == engine::waiting::PACKETS_MAX + engine::fragments::FRAGMENTS_MAX
+);
 /// Packets in the pool at least.
 const POOL_PACKETS_MIN: u32 = 8191;
 /// A flow table holds a quarter more than the worker's share, because shares are uneven
@@ -320,7 +325,7 @@ fn pool_packets(config: &Config) -> u32 {
         .sum();
     let wanted = queues
         .saturating_mul(u32::from(DESCRIPTORS))
-        .saturating_add(workers.saturating_mul(CACHE_PACKETS * 2 + RING_PACKETS))
+        .saturating_add(workers.saturating_mul(CACHE_PACKETS * 2 + RING_PACKETS + HELD_PACKETS))
         .saturating_add(RING_PACKETS * 2);
     // One less than a power of two uses the ring behind the pool best.
     wanted

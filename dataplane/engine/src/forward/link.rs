@@ -7,6 +7,10 @@ use wire::buffer::{BufferError, PacketBuf};
 use wire::ethernet::{self, EtherType, EthernetMut, MacAddress};
 use wire::vlan::{self, VlanMut};
 
+/// Bytes of a link header without a VLAN tag.
+pub const UNTAGGED_LEN: u16 = 14;
+const _: () = assert!(UNTAGGED_LEN as usize == ethernet::HEADER_LEN);
+
 /// Replaces the first `l3_offset` bytes of a packet by an Ethernet header from `iface` to
 /// `destination`, tagged if the interface is a VLAN.
 ///

@@ -73,7 +73,7 @@ fn fill_udp_checksum<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, ad
 }
 
 /// Sum over a range of the whole packet, tail segments included.
-fn sum_of<B: PacketBuf>(packet: &B, mut from: usize, to: usize) -> u16 {
+pub(super) fn sum_of<B: PacketBuf>(packet: &B, mut from: usize, to: usize) -> u16 {
     // Even, so that words do not straddle two pieces.
     let mut piece = [0; 256];
     let mut sum = 0;
@@ -90,7 +90,13 @@ fn sum_of<B: PacketBuf>(packet: &B, mut from: usize, to: usize) -> u16 {
     sum
 }
 
-fn rewrite_network(bytes: &mut [u8], kind: Kind, end: End, addr: Addr, delta: Delta) -> bool {
+pub(super) fn rewrite_network(
+    bytes: &mut [u8],
+    kind: Kind,
+    end: End,
+    addr: Addr,
+    delta: Delta,
+) -> bool {
     match kind {
         Kind::Ipv4 => {
             let Ok(mut header) = Ipv4Mut::new_checked(bytes) else {

@@ -3,6 +3,7 @@
 
 mod drops;
 mod errors;
+mod fragments;
 mod punts;
 mod services;
 mod transit;

@@ -77,3 +77,12 @@ fn a_pool_runs_dry_when_told_so() {
     assert!(pool.alloc().is_none());
     assert!(TestPool::default().alloc().is_some());
 }
+
+#[test]
+fn joined_packets_are_one_with_the_tail_behind() {
+    let mut packet = TestBuf::chained(&[1, 2, 3], 2);
+    assert_eq!(packet.join(TestBuf::chained(&[4, 5, 6, 7], 3)), Ok(()));
+    assert_eq!(packet.bytes(), [1, 2]);
+    assert_eq!(packet.total_len(), 7);
+    assert_eq!(packet.frame(), [1, 2, 3, 4, 5, 6, 7]);
+}

@@ -17,6 +17,9 @@ const OF_THE_WORKER: [DropReason; 9] = [
     DropReason::TxRingFull,
 ];
 
+/// The reasons that end several packets at once; see `fragments`.
+const OF_SEVERAL: [DropReason; 2] = [DropReason::FragmentOverlap, DropReason::FragmentTooMany];
+
 /// Frames that are dropped for what they are.
 fn bad_frames() -> Vec<(Vec<u8>, DropReason)> {
     let syn = || syn(1000, "10.0.0.100:80");
@@ -71,19 +74,11 @@ fn bad_frames() -> Vec<(Vec<u8>, DropReason)> {
             DropReason::RxMalformedL4,
         ),
         (
-            udp().payload_len(100).fragments(40).remove(0),
-            DropReason::RxFragment,
-        ),
-        (
-            udp().payload_len(100).fragments(40).remove(1),
-            DropReason::RxFragment,
-        ),
-        (
-            Frame::udp("10.1.0.11:53", "10.0.0.9:1")
-                .payload_len(100)
-                .fragments(40)
-                .remove(1),
-            DropReason::RxFragment,
+            Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::UDP)
+                .fragment(8, true)
+                .payload_len(12)
+                .build(),
+            DropReason::FragmentMalformed,
         ),
     ]
 }
@@ -104,6 +99,34 @@ fn a_bad_frame_is_dropped_with_its_reason_and_answered_by_nothing() {
         assert_eq!(bench.dropped(reason), 1);
         assert_eq!(bench.board(0).worker.dropped.get(), 1);
     }
+}
+
+/// A reason, the lines of a bench, and what happens.
+type Case<'a> = dyn FnMut(DropReason, &str, &dyn Fn(&mut Bench)) + 'a;
+
+/// Those of fragments.
+fn fragment_situations(case: &mut Case<'_>) {
+    let piece = |ident: u32, offset: u16, len: usize| {
+        Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::UDP)
+            .ident(ident)
+            .fragment(offset, true)
+            .payload_len(len)
+            .build()
+    };
+    case(DropReason::FragmentDuplicate, SERVICES, &|bench| {
+        bench.send(0, &piece(1, 8, 8));
+        bench.send(0, &piece(1, 8, 8));
+        assert_eq!(bench.held_count(), 1);
+    });
+    case(DropReason::FragmentTimeout, SERVICES, &|bench| {
+        bench.send(0, &piece(1, 8, 8));
+        bench.advance(crate::fragments::WAIT_MAX);
+    });
+    case(DropReason::FragmentTableFull, SERVICES, &|bench| {
+        for ident in 0..=crate::fragments::DATAGRAMS_MAX {
+            bench.send(0, &piece(u32::try_from(ident).unwrap(), 8, 8));
+        }
+    });
 }
 
 /// Situations that make the engine drop a good frame.
@@ -165,6 +188,14 @@ fn situations() -> Vec<(DropReason, Bench)> {
         "neighbour 9 10.1.0.77\nroute 10.1.0.77/32 via 9",
         &|bench| drop(bench.send(0, &to("10.1.0.77:1").build())),
     );
+    fragment_situations(&mut case);
+    let error = Frame::icmp("10.0.0.77", "10.0.0.100", 3, 1)
+        .payload(&Frame::tcp("10.0.0.100:80", "10.0.0.9:1").build_ip())
+        .checksum(1);
+    case(DropReason::RxBadIcmpChecksum, SERVICES, &|bench| {
+        bench.send(0, &syn(1, "10.0.0.100:80").build());
+        bench.send(0, &error.build());
+    });
     case(DropReason::Shutdown, "", &|bench| {
         bench.send(0, &to("10.1.0.77:1").build());
         assert_eq!(bench.shut_down(0).len(), 1);
@@ -188,6 +219,7 @@ fn every_reason_is_made_by_a_test_here_or_is_the_workers() {
         .map(|(_, reason)| reason)
         .chain(situations().into_iter().map(|(reason, _)| reason))
         .chain(OF_THE_WORKER)
+        .chain(OF_SEVERAL)
         .collect();
     for reason in DropReason::ALL {
         assert!(made.contains(reason), "{}", reason.name());
