@@ -92,7 +92,7 @@ codes! {
     DuplicateVlan = "PS0306",
     /// A server of the other address family than its service.
     FamilyMismatch = "PS0307",
-    /// Direct routing cannot change the port.
+    /// Direct routing and tunnelling cannot change the port.
     DrPort = "PS0308",
     /// A server that is the service's own address.
     ServerIsVip = "PS0309",
@@ -104,6 +104,10 @@ codes! {
     VlanMtu = "PS0312",
     /// The name of a VLAN's kernel twin is taken or too long.
     VlanName = "PS0313",
+    /// Options that a type of tunnel does not have, or lacks; or a tunnel that nobody uses.
+    TunnelOptions = "PS0320",
+    /// A tunnel to a server of a family that the director cannot send from.
+    TunnelFamily = "PS0321",
     /// No `[[port]]`.
     NoPort = "PS0401",
     /// A service without servers.

@@ -40,6 +40,7 @@ pub fn diff(running: &Config, new: &Config) -> Diff {
         ..Diff::default()
     };
     diff.settings(running, new);
+    diff.tunnels(running, new);
     diff.services(running, new);
     diff
 }
@@ -56,6 +57,7 @@ impl Config {
             api: self.api.clone(),
             timeouts: new.timeouts,
             limits: new.limits,
+            tunnels: new.tunnels,
             ports: self.ports.clone(),
             services: new.services.clone(),
         }
@@ -72,6 +74,13 @@ impl Diff {
                 self.summary.push(format!("~ {key} {old} -> {new}"));
             }
         }
+    }
+
+    fn tunnels(&mut self, running: &Config, new: &Config) {
+        let pmtu_disc = |config: &Config| config.tunnels.pmtu_disc.to_string();
+        let change = change("tunnels.pmtu_disc", &pmtu_disc(running), &pmtu_disc(new));
+        self.summary
+            .extend(change.map(|change| format!("~ {change}")));
     }
 
     fn services(&mut self, running: &Config, new: &Config) {
@@ -117,6 +126,7 @@ impl Diff {
             change("name", &old.name, &new.name),
             change("scheduler", old.scheduler.name(), new.scheduler.name()),
             change("forward", old.forward.name(), new.forward.name()),
+            change("tunnel", &old.tunnel.to_string(), &new.tunnel.to_string()),
             change("drain_s", &drain(old), &drain(new)),
         ];
         self.edited(format!("service {}", new.name), &changes);
@@ -155,6 +165,7 @@ impl Diff {
         let changes = [
             change("weight", &weights.0, &weights.1),
             change("forward", old.forward.name(), new.forward.name()),
+            change("tunnel", &old.tunnel.to_string(), &new.tunnel.to_string()),
         ];
         self.edited(format!("server {} in {}", new.key, service.name), &changes);
     }

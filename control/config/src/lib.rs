@@ -39,7 +39,8 @@ pub use diff::{Diff, diff};
 pub use reference::reference;
 pub use schema::{ADDRESSES_MAX, PORTS_MAX};
 pub use types::{
-    Api, Config, Director, HugePages, Idle, Limits, Port, PuntPps, Server, Service, Timeouts, Vlan,
+    Api, Config, Director, HugePages, Idle, Limits, Port, PuntPps, Server, Service, Timeouts,
+    Tunnels, Vlan,
 };
 
 use crate::diagnostic::Place;

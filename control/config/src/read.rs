@@ -4,6 +4,7 @@
 
 mod port;
 mod service;
+mod tunnel;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -33,6 +34,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
     let api = reader.api(&root);
     let timeouts = reader.timeouts(&root);
     let limits = reader.limits(&root);
+    let tunnels = reader.tunnels(&root);
     let ports = reader.ports(&root);
     let services = reader.services(&root);
     Some(Config {
@@ -40,6 +42,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
         api: api?,
         timeouts: timeouts?,
         limits: limits?,
+        tunnels: tunnels?,
         ports: ports?,
         services: services?,
     })

@@ -129,6 +129,7 @@ pub(crate) static ROOT: Table = Table {
         section("api", Kind::Table(&API), DEFAULTS),
         section("timeouts", Kind::Table(&TIMEOUTS), DEFAULTS),
         section("limits", Kind::Table(&LIMITS), DEFAULTS),
+        section("tunnels", Kind::Table(&TUNNELS), DEFAULTS),
         section("port", Kind::Tables(&PORT), Preset::Otherwise("no port")),
         section(
             "service",
@@ -296,6 +297,20 @@ static PUNT_PPS: Table = Table {
     later: &[],
 };
 
+static TUNNELS: Table = Table {
+    title: "tunnels",
+    doc: "What holds for all servers with forward = \"tun\".",
+    keys: &[Key {
+        name: "pmtu_disc",
+        kind: Kind::Flag,
+        preset: Preset::Flag(true),
+        change: Change::Live,
+        doc: "Tell senders what fits a tunnel (else cut the outer packet), as sysctl pmtu_disc.",
+        example: "",
+    }],
+    later: &[],
+};
+
 static PORT: Table = Table {
     title: "port",
     doc: "A DPDK port and its kernel twin, the Linux interface of the same name.",
@@ -407,10 +422,10 @@ static SERVICE: Table = Table {
         },
         Key {
             name: "forward",
-            kind: Kind::OneOf(&["nat", "dr"]),
+            kind: Kind::OneOf(&["nat", "dr", "tun"]),
             preset: Preset::Required,
             change: Change::Live,
-            doc: "How packets reach the servers: address translation or direct routing.",
+            doc: "How packets reach the servers: address translation, direct routing, tunnelling.",
             example: "\"nat\"",
         },
         Key {
@@ -421,6 +436,11 @@ static SERVICE: Table = Table {
             doc: "Seconds after which a removed server's remaining connections are cut; 0 = never.",
             example: "60",
         },
+        section(
+            "tunnel",
+            Kind::Table(&SERVICE_TUNNEL),
+            Preset::Otherwise("type = \"ipip\""),
+        ),
         section(
             "server",
             Kind::Tables(&SERVER),
@@ -439,8 +459,8 @@ static SERVER: Table = Table {
             kind: Kind::Text("\"ADDRESS:PORT\", or \"ADDRESS\" for the service's port"),
             preset: Preset::Required,
             change: Change::Live,
-            doc: "Where it listens; with direct routing the port has to be the service's.",
-            example: "\"10.0.0.11:8080\"",
+            doc: "Where it listens; with \"dr\" and \"tun\" the port has to be the service's.",
+            example: "\"10.0.0.11\"",
         },
         Key {
             name: "weight",
@@ -452,15 +472,77 @@ static SERVER: Table = Table {
         },
         Key {
             name: "forward",
-            kind: Kind::OneOf(&["nat", "dr"]),
+            kind: Kind::OneOf(&["nat", "dr", "tun"]),
             preset: Preset::Otherwise("the service's"),
             change: Change::Live,
             doc: "How packets reach this one.",
-            example: "\"nat\"",
+            example: "\"tun\"",
         },
+        section(
+            "tunnel",
+            Kind::Table(&SERVER_TUNNEL),
+            Preset::Otherwise("the service's"),
+        ),
     ],
     later: &["health"],
 };
+
+static SERVICE_TUNNEL: Table = Table {
+    title: "service.tunnel",
+    doc: "How packets are wrapped for the service's servers with forward = \"tun\".",
+    keys: TUNNEL,
+    later: &[],
+};
+
+static SERVER_TUNNEL: Table = Table {
+    title: "service.server.tunnel",
+    doc: "How packets are wrapped for this server.",
+    keys: TUNNEL,
+    later: &[],
+};
+
+const TUNNEL: &[Key] = &[
+    Key {
+        name: "type",
+        kind: Kind::OneOf(&["ipip", "gre", "gue"]),
+        preset: Preset::Required,
+        change: Change::Live,
+        doc: "IP in IP, generic routing encapsulation, or generic UDP encapsulation.",
+        example: "\"gue\"",
+    },
+    Key {
+        name: "port",
+        kind: Kind::Integer(1, 65_535),
+        preset: Preset::Otherwise("none; \"gue\" needs it"),
+        change: Change::Live,
+        doc: "UDP port that the server decapsulates on.",
+        example: "6080",
+    },
+    Key {
+        name: "checksum",
+        kind: Kind::Flag,
+        preset: Preset::Flag(false),
+        change: Change::Live,
+        doc: "A checksum over the whole packet, for \"gre\" and \"gue\".",
+        example: "",
+    },
+    Key {
+        name: "remote_checksum",
+        kind: Kind::Flag,
+        preset: Preset::Flag(false),
+        change: Change::Live,
+        doc: "Remote checksum offload, for \"gue\"; the same bytes as `checksum`.",
+        example: "",
+    },
+    Key {
+        name: "source",
+        kind: Kind::Text("\"ADDRESS/LENGTH\", of the server's family"),
+        preset: Preset::Otherwise("the address of the port towards the server"),
+        change: Change::Live,
+        doc: "Outer sources, one per flow, so that the server's NIC spreads flows over its CPUs.",
+        example: "\"172.16.0.0/16\"",
+    },
+];
 
 const DEFAULTS: Preset = Preset::Otherwise("defaults");
 

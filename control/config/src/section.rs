@@ -441,7 +441,7 @@ fn not_yet(key: &str, word: &str) -> bool {
             "sh", "mh", "dh", "lblc", "lblcr", "sed", "nq", "fo", "ovf", "maglev",
         ]
         .contains(&word),
-        "forward" => ["tun", "fullnat"].contains(&word),
+        "forward" => ["fullnat"].contains(&word),
         _ => false,
     }
 }

@@ -8,6 +8,7 @@ use model::addr::Prefix;
 use model::service::{ForwardMode, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
 use model::service::{Protocol, SchedulerFlags, Thresholds, Weight};
 use model::snapshot::{PUNT_CLASSES, Tunables};
+use model::tunnel::Tunnel;
 
 use crate::cpu_list::CpuList;
 use crate::device::Device;
@@ -24,6 +25,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[tunnels]`.
+    pub tunnels: Tunnels,
     /// `[[port]]`, in the order of the file: a port's place is its `model::ids::PortId`.
     pub ports: Vec<Port>,
     /// `[[service]]`, in the order of the file.
@@ -35,6 +38,7 @@ impl Config {
     #[must_use]
     pub fn tunables(&self) -> Tunables {
         Tunables {
+            pmtu_disc: self.tunnels.pmtu_disc,
             icmp_errors_per_s: self.limits.icmp_errors_per_s,
             punt_pps: self.limits.punt_pps.by_class(),
             ..Tunables::default()
@@ -145,6 +149,13 @@ pub struct Limits {
     pub punt_pps: PuntPps,
 }
 
+/// `[tunnels]`: what holds for all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tunnels {
+    /// Whether a sender is told what fits a tunnel, rather than the outer packet cut.
+    pub pmtu_disc: bool,
+}
+
 /// Packets per second that one worker hands to the kernel twin at most, by class; at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PuntPps {
@@ -232,6 +243,8 @@ pub struct Service {
     pub scheduler_flags: SchedulerFlags,
     /// How packets reach servers that do not say otherwise.
     pub forward: ForwardMode,
+    /// How they are wrapped for servers with `forward = "tun"` that do not say otherwise.
+    pub tunnel: Tunnel,
     /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
     pub drain_s: Option<u32>,
     /// Its servers, in the order of the file.
@@ -265,6 +278,8 @@ pub struct Server {
     pub weight: Weight,
     /// How packets reach it.
     pub forward: ForwardMode,
+    /// How they are wrapped, if `forward` is TUN; the default otherwise.
+    pub tunnel: Tunnel,
     /// Between how many connections it is overloaded.
     pub limits: Thresholds,
 }
@@ -276,6 +291,7 @@ impl Server {
         RealSpec {
             mode: self.forward,
             weight: self.weight,
+            tunnel: self.tunnel,
             limits: self.limits,
         }
     }

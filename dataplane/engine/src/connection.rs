@@ -319,11 +319,7 @@ fn outbound_key(inbound: &FlowKey, server: &RealServer) -> FlowKey {
 /// The state that a connection's first packet brings it to.
 fn first_state(parsed: &Parsed, mode: ForwardMode) -> TcpState {
     if parsed.protocol == IpProtocol::TCP {
-        TcpState::None.advance(
-            parsed.tcp_flags,
-            Direction::Inbound,
-            mode.is_one_way(),
-        )
+        TcpState::None.advance(parsed.tcp_flags, Direction::Inbound, mode.is_one_way())
     } else {
         TcpState::None
     }

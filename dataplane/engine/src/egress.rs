@@ -72,7 +72,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.send(packet, parsed.l3_offset, hop, cx);
     }
 
-    fn transmit_pieces<P>(
+    pub(crate) fn transmit_pieces<P>(
         &mut self,
         packet: B,
         parsed: &Parsed,
@@ -108,7 +108,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.send_raw(packet, l3_offset, hop, (cx.snapshot, cx.now), cx.out);
     }
 
-    fn send_raw(
+    pub(crate) fn send_raw(
         &mut self,
         mut packet: B,
         l3_offset: u16,
@@ -257,7 +257,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
 }
 
 /// The interface a hop leaves by.
-fn egress(hop: Hop, snapshot: &Snapshot) -> Option<&Interface> {
+pub(crate) fn egress(hop: Hop, snapshot: &Snapshot) -> Option<&Interface> {
     let iface: IfaceId = match hop {
         Hop::Ready(id) => snapshot.fib.next_hop(id)?.iface,
         Hop::Resolve { iface, .. } => iface,

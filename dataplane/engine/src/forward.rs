@@ -2,11 +2,13 @@
 //! What happens to a packet's bytes: rewriting, framing, fragmenting, error messages.
 
 pub mod fragment;
+pub mod fragment_v6;
 pub mod icmp_error;
 pub mod icmp_translate;
 pub mod link;
 pub mod nat;
 pub mod options;
+pub mod tun;
 
 use wire::buffer::PacketBuf;
 use wire::packet::{Kind, Parsed};

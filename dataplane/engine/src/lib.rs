@@ -35,6 +35,7 @@ pub mod tcp_state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod timer_wheel;
+mod tunnel;
 pub mod verdict;
 pub mod waiting;
 

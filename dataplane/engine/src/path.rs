@@ -169,9 +169,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             ForwardMode::Tun => {
                 self.tunnel_too_big(&packet, parsed, real, hop, (cx.snapshot, cx.now))
             }
-            ForwardMode::Nat | ForwardMode::Dr => {
-                too_big(packet.bytes(), parsed, hop, cx.snapshot)
-            }
+            ForwardMode::Nat | ForwardMode::Dr => too_big(packet.bytes(), parsed, hop, cx.snapshot),
         };
         if let Some(mtu) = too_big {
             self.complain(&packet, parsed, Trouble::TooBig(mtu), virtual_ip, cx);
@@ -183,7 +181,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let rewritten = match flow.mode {
             ForwardMode::Dr => true,
             ForwardMode::Tun => {
-                return self.send_through(packet, parsed, real, (hop, None), cx);
+                return self.send_through(packet, parsed, real, hop, cx);
             }
             ForwardMode::Nat => {
                 let real = (real.key.real_ip, real.key.rport);

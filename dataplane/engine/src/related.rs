@@ -120,11 +120,15 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if !lower_ttl(&mut packet, parsed) {
             return self.discard(packet, DropReason::TtlExpired, cx);
         }
-        if too_big(packet.bytes(), parsed, hop, cx.snapshot).is_some() {
+        let tunnelled = flow.mode == ForwardMode::Tun;
+        if !tunnelled && too_big(packet.bytes(), parsed, hop, cx.snapshot).is_some() {
             return self.discard(packet, DropReason::MtuExceeded, cx);
         }
         if parsed.has_options && !options::record_route(&mut packet, parsed, flow.virtual_ip) {
             return self.discard(packet, DropReason::RxMalformedIp, cx);
+        }
+        if tunnelled {
+            return self.send_through(packet, parsed, real, hop, cx);
         }
         let to = (real.key.real_ip, real.key.rport);
         if translated

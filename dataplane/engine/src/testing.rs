@@ -173,6 +173,7 @@ impl Bench {
     /// route 10.9.0.0/16 via 1 10.1.0.11    route 10.9.0.0/16 blackhole    mtu 1 1400
     /// neighbour 1 10.1.0.20                no-neighbour 1 10.1.0.20       icmp-rate 10
     /// reuse 0                              timeouts 900 120 300           # comment
+    /// pmtu-disc 0                          real 10.1.0.11:80 gue-csum:6080 1
     /// ```
     pub fn apply(&mut self, text: &str) {
         for line in text.lines() {

@@ -136,6 +136,12 @@ drop_reasons! {
     TableFull = "table_full",
     /// The TTL or hop limit ran out here.
     TtlExpired = "ttl_expired",
+    /// There is no room in front of the packet for the headers of its tunnel.
+    NoHeadroom = "no_headroom",
+    /// No address of the director fits the server's family, so a tunnel to it has no beginning.
+    NoTunnelSource = "no_tunnel_source",
+    /// With the headers of its tunnel the packet is longer than IP can say.
+    TunnelTooLong = "tunnel_too_long",
     /// The packet is larger than the next link and must not be fragmented.
     MtuExceeded = "mtu_exceeded",
     /// The route says so.

@@ -10,8 +10,8 @@ use crate::op::{Op, OpError};
 use crate::sched::table::{MH_SIZE, SchedTable};
 use crate::sched::{SchedChange, SchedStart, WrrMark, gcd};
 use crate::service::{
-    ForwardMode, RealKey, RealServer, RealSpec, RealState, SchedulerKind, ServiceKey, ServiceSpec, Thresholds,
-    VirtualService, Weight,
+    ForwardMode, RealKey, RealServer, RealSpec, RealState, SchedulerKind, ServiceKey, ServiceSpec,
+    Thresholds, VirtualService, Weight,
 };
 use crate::snapshot::{
     Interfaces, ServiceSet, Snapshot, Spread, TCP_ESTABLISHED, TCP_FIN_WAIT, Timeouts, Tunables,

@@ -25,6 +25,7 @@ pub mod sched;
 pub mod service;
 pub mod snapshot;
 pub mod time;
+pub mod tunnel;
 
 /// Raised by every change to [`snapshot::Snapshot`] that a reader could notice.
 pub const MODEL_VERSION: u32 = 1;

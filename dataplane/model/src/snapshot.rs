@@ -46,6 +46,9 @@ impl Default for Timeouts {
 pub struct Tunables {
     /// `net.ipv4.vs.conn_reuse_mode`: 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new connection.
     pub conn_reuse_mode: u8,
+    /// `net.ipv4.vs.pmtu_disc`: a tunnelled packet keeps its "don't fragment", and its sender is told
+    /// what fits; otherwise the outer packet is cut.
+    pub pmtu_disc: bool,
     /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
     pub icmp_errors_per_s: u32,
     /// Packets a worker hands to Linux per second at most, by class, in the order of
@@ -67,6 +70,7 @@ impl Default for Tunables {
     fn default() -> Self {
         Self {
             conn_reuse_mode: 1,
+            pmtu_disc: true,
             icmp_errors_per_s: 1000,
             punt_pps: [1000, 5000, 500, 500, 200, 200],
         }

@@ -11,10 +11,11 @@ use super::ipvsadm::{self, LineError};
 
 /// Sysctls that are tunables of the engine, whatever their value.
 pub(super) const CONN_REUSE_MODE: &str = "net.ipv4.vs.conn_reuse_mode";
+pub(super) const PMTU_DISC: &str = "net.ipv4.vs.pmtu_disc";
 
 /// Sysctls whose default is how the engine behaves, and that default
 /// (`Documentation/networking/ipvs-sysctl.rst`).
-const DEFAULTS: [(&str, &str); 22] = [
+const DEFAULTS: [(&str, &str); 21] = [
     ("net.ipv4.icmp_ratelimit", "0"),
     ("net.ipv4.icmp_ratemask", "0"),
     ("net.ipv4.ip_forward", "1"),
@@ -29,7 +30,6 @@ const DEFAULTS: [(&str, &str); 22] = [
     ("net.ipv4.vs.expire_quiescent_template", "0"),
     ("net.ipv4.vs.ignore_tunneled", "0"),
     ("net.ipv4.vs.nat_icmp_send", "0"),
-    ("net.ipv4.vs.pmtu_disc", "1"),
     ("net.ipv4.vs.run_estimation", "1"),
     ("net.ipv4.vs.schedule_icmp", "0"),
     ("net.ipv4.vs.secure_tcp", "0"),
@@ -87,7 +87,8 @@ pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
 }
 
 fn is_default(name: &str, value: &str) -> bool {
-    name == CONN_REUSE_MODE && value.parse::<u8>().is_ok() || DEFAULTS.contains(&(name, value))
+    let number = value.parse::<u8>().is_ok();
+    number && [CONN_REUSE_MODE, PMTU_DISC].contains(&name) || DEFAULTS.contains(&(name, value))
 }
 
 pub(super) fn is_icmp_error(parsed: &Parsed, frame: &[u8]) -> bool {

@@ -135,6 +135,13 @@ impl Director {
         self.publish();
     }
 
+    /// `pmtu_disc`.
+    pub fn set_pmtu_disc(&mut self, on: bool) {
+        self.tunables.pmtu_disc = on;
+        self.ledger.set_tunables(self.tunables.clone());
+        self.publish();
+    }
+
     /// `ipvsadm --set`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! Every line of a case goes through here before anything is replayed, so that a case that needs
 //! what the engine has not says so in words.
 
+use std::num::NonZeroU16;
 use std::str::SplitWhitespace;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use model::service::{
     ForwardMode, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
     ServiceSpec, Thresholds, Weight,
 };
+use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,31 @@ struct Options {
     limits: Thresholds,
     mode: Option<ForwardMode>,
     weight: Option<Weight>,
+    tunnel: TunnelOptions,
+}
+
+/// The options of a tunnel.
+#[derive(Debug, Default)]
+struct TunnelOptions {
+    /// As written; empty for `ipip`.
+    kind: String,
+    port: Option<NonZeroU16>,
+    checksum: GueChecksum,
+}
+
+impl TunnelOptions {
+    /// What they make together (`ipvsadm.c`, `parse_options` and what follows it); `None` if they do
+    /// not fit.
+    fn tunnel(&self) -> Option<Tunnel> {
+        let kind = match (self.kind.as_str(), self.port, self.checksum) {
+            ("" | "ipip", None, GueChecksum::None) => TunnelKind::Ipip,
+            ("gre", None, GueChecksum::None) => TunnelKind::Gre { checksum: false },
+            ("gre", None, GueChecksum::Full) => TunnelKind::Gre { checksum: true },
+            ("gue", Some(port), checksum) => TunnelKind::Gue { port, checksum },
+            _ => return None,
+        };
+        Some(Tunnel { kind, source: None })
+    }
 }
 
 /// Reads one line.
@@ -78,15 +105,16 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
             .ok_or_else(|| malformed("no real server is named"))?;
         // ipvsadm: "The destination port must be equal to the service port if the
         // IP_VS_CONN_F_TUNNEL or IP_VS_CONN_F_DROUTE is set."
-        let rport = rport
-            .filter(|_| mode == ForwardMode::Nat)
-            .unwrap_or(key.vport);
+        let rport = rport.filter(|_| !mode.is_one_way()).unwrap_or(key.vport);
         Ok(RealKey { real_ip, rport })
     };
     let server = RealSpec {
         mode,
-        tunnel: model::tunnel::Tunnel::default(),
         weight: options.weight.or(Weight::new(WEIGHT)).unwrap_or_default(),
+        tunnel: options
+            .tunnel
+            .tunnel()
+            .ok_or_else(|| malformed("the tunnel's options do not fit"))?,
         limits: options.limits,
     };
     Ok(Change::Op(match command {
@@ -153,8 +181,15 @@ fn options(
             }
             "-m" => options.mode = Some(ForwardMode::Nat),
             "-g" => options.mode = Some(ForwardMode::Dr),
-            "-i" | "--tun-type" | "--tun-port" | "--tun-csum" | "--tun-nocsum"
-            | "--tun-remcsum" => return missing("tunnelling"),
+            "-i" => options.mode = Some(ForwardMode::Tun),
+            "--tun-type" => options.tunnel.kind = value()?.into(),
+            "--tun-port" => {
+                let port = value()?.parse().map_err(|_| malformed("bad tunnel port"))?;
+                options.tunnel.port = Some(port);
+            }
+            "--tun-csum" => options.tunnel.checksum = GueChecksum::Full,
+            "--tun-nocsum" => options.tunnel.checksum = GueChecksum::None,
+            "--tun-remcsum" => options.tunnel.checksum = GueChecksum::Remote,
             "-w" => {
                 let weight = value()?.parse().ok().and_then(Weight::new);
                 options.weight = Some(weight.ok_or_else(|| malformed("bad weight"))?);

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use model::addr::Addr;
 use model::ids::{REALS_MAX, SERVICES_MAX};
-use model::service::{ForwardMode, RealKey, SchedulerKind, ServiceKey, Weight};
+use model::service::{
+    ForwardMode, RealKey, SchedulerFlags, SchedulerKind, ServiceKey, Thresholds, Weight,
+};
+use model::tunnel::Tunnel;
 
 use crate::address::{self, AddressError};
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -37,6 +40,7 @@ impl Reader<'_, '_> {
         let scheduler = section.word(self.findings, "scheduler");
         let scheduler = scheduler.and_then(|word| SchedulerKind::from_name(word.value));
         let forward = self.forward(section);
+        let tunnel = self.tunnel(section, Tunnel::default());
         let drain_s = section.integer(self.findings, "drain_s");
         let sections = section.tables(self.findings, "server", usize::MAX);
         self.server_count = self.server_count.saturating_add(sections.len());
@@ -44,7 +48,11 @@ impl Reader<'_, '_> {
             too_many(self.findings, &section.place, "servers", REALS_MAX);
             return None;
         }
-        let owner = Owner { key, forward };
+        let owner = Owner {
+            key,
+            forward,
+            tunnel,
+        };
         let mut seen = Seen::new();
         let servers: Vec<Option<Server>> = sections
             .iter()
@@ -56,7 +64,9 @@ impl Reader<'_, '_> {
             name: name?,
             key: key?,
             scheduler: scheduler?,
+            scheduler_flags: SchedulerFlags::default(),
             forward: forward?,
+            tunnel: tunnel?,
             drain_s: drain_s.map(|seconds| seconds.value),
             servers,
         })
@@ -130,7 +140,7 @@ impl Reader<'_, '_> {
 
     fn forward(&mut self, section: &Section<'_>) -> Option<ForwardMode> {
         let word = section.word(self.findings, "forward")?;
-        [ForwardMode::Nat, ForwardMode::Dr]
+        [ForwardMode::Nat, ForwardMode::Dr, ForwardMode::Tun]
             .into_iter()
             .find(|mode| mode.name() == word.value)
     }
@@ -147,11 +157,23 @@ impl Reader<'_, '_> {
             owner.forward
         };
         let weight = section.integer(self.findings, "weight");
-        let key = self.server_key(section, owner.key, forward, seen);
+        let tunnel = match forward {
+            Some(ForwardMode::Nat | ForwardMode::Dr) => Some(Tunnel::default()),
+            Some(ForwardMode::Tun) | None => owner.tunnel,
+        };
+        let own = self.tunnel(section, tunnel.unwrap_or_default());
+        if let Some(forward) = forward {
+            self.check_tunnel_used(section, forward);
+        }
+        let method = forward.zip(tunnel.and(own));
+        let key = self.server_key(section, owner.key, method, seen);
+        let (forward, tunnel) = method?;
         Some(Server {
             key: key?,
             weight: Weight::new(weight?.value)?,
-            forward: forward?,
+            forward,
+            tunnel,
+            limits: Thresholds::NONE,
         })
     }
 
@@ -159,7 +181,7 @@ impl Reader<'_, '_> {
         &mut self,
         section: &Section<'_>,
         service: Option<ServiceKey>,
-        forward: Option<ForwardMode>,
+        method: Option<(ForwardMode, Tunnel)>,
         seen: &mut Seen<RealKey>,
     ) -> Option<RealKey> {
         let Item { value, place } = section.text(self.findings, "address")?;
@@ -171,11 +193,14 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
-        let service = service?;
-        self.check_family(&place, real_ip, service)?;
+        let (service, (forward, tunnel)) = service.zip(method)?;
+        self.check_family(&place, real_ip, forward, service)?;
+        if forward == ForwardMode::Tun {
+            self.check_tunnel(&place, real_ip, &tunnel, service)?;
+        }
         let rport = port.unwrap_or(service.vport);
-        if forward == Some(ForwardMode::Dr) && rport != service.vport {
-            self.dr_port(&place, rport, service);
+        if forward.is_one_way() && rport != service.vport {
+            self.one_way_port(&place, rport, forward, service);
             return None;
         }
         let key = RealKey { real_ip, rport };
@@ -189,10 +214,17 @@ impl Reader<'_, '_> {
         Some(key)
     }
 
-    fn check_family(&mut self, place: &Place, real: Addr, service: ServiceKey) -> Option<()> {
+    fn check_family(
+        &mut self,
+        place: &Place,
+        real: Addr,
+        forward: ForwardMode,
+        service: ServiceKey,
+    ) -> Option<()> {
         let family = |addr: Addr| if addr.is_v4() { "IPv4" } else { "IPv6" };
         let vip = service.virtual_ip;
-        let found = if real.is_v4() != vip.is_v4() {
+        let mixed = real.is_v4() != vip.is_v4() && forward != ForwardMode::Tun;
+        let found = if mixed {
             Diagnostic::new(
                 Code::FamilyMismatch,
                 place,
@@ -203,7 +235,10 @@ impl Reader<'_, '_> {
                 ),
             )
             .allowed(format!("an {} address", family(vip)))
-            .help("put servers of the other family under a service of their own")
+            .help(
+                "put servers of the other family under a service of their own, or behind a tunnel \
+                 (forward = \"tun\")",
+            )
         } else if real == vip {
             let message = format!("server {real} is the address of its own service {service}");
             Diagnostic::new(Code::ServerIsVip, place, message)
@@ -217,15 +252,22 @@ impl Reader<'_, '_> {
         None
     }
 
-    fn dr_port(&mut self, place: &Place, rport: u16, service: ServiceKey) {
+    fn one_way_port(
+        &mut self,
+        place: &Place,
+        rport: u16,
+        forward: ForwardMode,
+        service: ServiceKey,
+    ) {
+        let name = forward.name();
         let message =
-            format!("port {rport} of a server with forward = \"dr\" is not that of {service}");
+            format!("port {rport} of a server with forward = \"{name}\" is not that of {service}");
         let seen = self.seen(place);
         self.findings.add(
             Diagnostic::new(Code::DrPort, place, message)
                 .seen(seen)
                 .allowed(format!("port {}, or none", service.vport))
-                .help("direct routing changes no port: leave it out, or set forward = \"nat\""),
+                .help("the method changes no port: leave it out, or set forward = \"nat\""),
         );
     }
 
@@ -271,4 +313,5 @@ impl Reader<'_, '_> {
 struct Owner {
     key: Option<ServiceKey>,
     forward: Option<ForwardMode>,
+    tunnel: Option<Tunnel>,
 }

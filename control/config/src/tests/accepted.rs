@@ -264,3 +264,43 @@ fn numbers_may_be_written_in_hexadecimal() {
     let text = format!("{DIRECTOR}flows_max = 0x10_000\n");
     assert_eq!(config(&text).director.flows_max, 0x1_0000);
 }
+
+#[test]
+fn a_service_may_have_a_tunnel_and_its_servers_others() {
+    let server =
+        |address: &str, more: &str| format!("[[service.server]]\naddress = \"{address}\"\n{more}");
+    let text = format!(
+        "{DIRECTOR}[tunnels]\npmtu_disc = false\n[[service]]\nname = \"web\"\n\
+         listen = \"tcp://192.0.2.10:80\"\nscheduler = \"rr\"\nforward = \"tun\"\n\
+         tunnel = {{ type = \"gue\", port = 6080, checksum = true }}\n{}{}{}{}",
+        server("10.0.0.11", ""),
+        server(
+            "2001:db8::11",
+            "tunnel = { type = \"gre\", checksum = true }\n"
+        ),
+        server(
+            "10.0.0.12",
+            "tunnel = { type = \"ipip\", source = \"172.16.0.0/16\" }\n"
+        ),
+        server("10.0.0.13:8080", "forward = \"nat\"\n"),
+    );
+    let config = config(&text);
+    assert!(!config.tunables().pmtu_disc);
+    let servers: Vec<_> = config.services[0]
+        .servers
+        .iter()
+        .map(|server| {
+            let spec = server.spec();
+            format!("{} {} {}", server.key, spec.mode.name(), spec.tunnel)
+        })
+        .collect();
+    assert_eq!(
+        servers,
+        [
+            "10.0.0.11:80 tun gue 6080 csum",
+            "[2001:db8::11]:80 tun gre csum",
+            "10.0.0.12:80 tun ipip from 172.16.0.0/16",
+            "10.0.0.13:8080 nat ipip",
+        ]
+    );
+}

@@ -102,12 +102,12 @@ fn schedulers_and_methods_of_a_later_version_are_not_supported_yet() {
         (7, 13),
         "\"maglev\" is not supported yet",
     );
-    let text = service("web", "tcp://192.0.2.1:80", "tun");
+    let text = service("web", "tcp://192.0.2.1:80", "fullnat");
     one_error(
         &text,
         Code::NotOneOf,
         (8, 11),
-        "\"tun\" is not supported yet",
+        "\"fullnat\" is not supported yet",
     );
 }
 
@@ -269,4 +269,74 @@ fn a_service_that_cannot_be_read_hides_no_error_of_its_servers() {
     );
     let lines: Vec<_> = bad(&text).errors().map(|error| error.line).collect();
     assert_eq!(lines, [6, 7, 8, 10, 11]);
+}
+
+fn tunnelled(tunnel: &str) -> String {
+    service("w", "tcp://192.0.2.1:80", "tun") + &server("10.0.0.1") + tunnel
+}
+
+#[test]
+fn options_that_a_tunnel_does_not_have_are_refused_with_those_it_has() {
+    for (tunnel, allowed) in [
+        ("{ type = \"ipip\", port = 6080 }", "neither `port`"),
+        ("{ type = \"ipip\", checksum = true }", "neither `port`"),
+        ("{ type = \"gre\", port = 6080 }", "`checksum`"),
+        ("{ type = \"gre\", remote_checksum = true }", "`checksum`"),
+        ("{ type = \"gue\" }", "`port`, which it needs"),
+        (
+            "{ type = \"gue\", port = 6080, checksum = true, remote_checksum = true }",
+            "`checksum` or `remote_checksum`",
+        ),
+    ] {
+        let text = tunnelled(&format!("tunnel = {tunnel}\n"));
+        one_error(&text, Code::TunnelOptions, (11, 10), allowed);
+    }
+}
+
+#[test]
+fn a_tunnel_for_a_server_that_is_not_behind_one_is_refused() {
+    let text = tunnelled("forward = \"nat\"\ntunnel = { type = \"ipip\" }\n");
+    one_error(&text, Code::TunnelOptions, (9, 1), "`tunnel` with forward");
+}
+
+#[test]
+fn outer_sources_are_a_prefix_of_the_servers_family() {
+    for source in [
+        "172.16.0.0",
+        "224.0.0.0/8",
+        "fe80::/64",
+        "0.0.0.0/0",
+        "127.0.0.0/8",
+        "?",
+    ] {
+        let tunnel = format!("tunnel = {{ type = \"ipip\", source = \"{source}\" }}\n");
+        one_error(&tunnelled(&tunnel), Code::BadAddress, (11, 36), "no prefix");
+    }
+    let text = tunnelled("tunnel = { type = \"ipip\", source = \"2001:db8::/64\" }\n");
+    one_error(
+        &text,
+        Code::TunnelFamily,
+        (10, 11),
+        "source of its own family",
+    );
+}
+
+#[test]
+fn a_tunnel_needs_an_address_to_begin_at() {
+    let text = format!(
+        "{DIRECTOR}{PORT}[[service]]\nname = \"w\"\nlisten = \"tcp://192.0.2.10:80\"\n\
+         scheduler = \"rr\"\nforward = \"tun\"\n{}",
+        server("2001:db8::1")
+    );
+    let error = bad(&text);
+    let codes: Vec<_> = error.diagnostics.iter().map(|found| found.code).collect();
+    assert!(codes.contains(&Code::TunnelFamily), "{codes:?}");
+    let with_source = text + "tunnel = { type = \"ipip\", source = \"2001:db8:5::/64\" }\n";
+    assert!(crate::parse(&with_source).is_ok());
+}
+
+#[test]
+fn a_server_behind_a_tunnel_keeps_the_port_of_its_service() {
+    let text = service("w", "tcp://192.0.2.1:80", "tun") + &server("10.0.0.1:8080");
+    one_error(&text, Code::DrPort, (10, 11), "port 80, or none");
 }

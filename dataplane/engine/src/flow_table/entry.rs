@@ -48,9 +48,10 @@ impl FlowFlags {
     pub(super) const LIVE: Self = Self(1 << 15);
 
     /// Three bits of forwarding mode. Numbers as `IP_VS_CONN_F_FWD_MASK`; FullNAT, which the kernel
-    /// has not, will be 5, local 1, TUN 2, bypass 4.
+    /// has not, will be 5, local 1, bypass 4.
     const MODE_MASK: u16 = 0b111;
     const MODE_NAT: u16 = 0;
+    const MODE_TUN: u16 = 2;
     const MODE_DR: u16 = 3;
     /// What only the table may change.
     const OF_TABLE: u16 = Self::OUTBOUND_INDEXED.0 | Self::LIVE.0;
@@ -61,6 +62,7 @@ impl FlowFlags {
         Self(match mode {
             ForwardMode::Nat => Self::MODE_NAT,
             ForwardMode::Dr => Self::MODE_DR,
+            ForwardMode::Tun => Self::MODE_TUN,
         })
     }
 
@@ -70,6 +72,7 @@ impl FlowFlags {
     pub const fn mode(self) -> ForwardMode {
         match self.0 & Self::MODE_MASK {
             Self::MODE_DR => ForwardMode::Dr,
+            Self::MODE_TUN => ForwardMode::Tun,
             _ => ForwardMode::Nat,
         }
     }

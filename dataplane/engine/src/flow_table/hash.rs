@@ -73,6 +73,13 @@ impl core::fmt::Debug for HashKey {
 pub struct Hash(u64);
 
 impl Hash {
+    /// All of it, for those who spread by it: never shown where it is the flow table's.
+    #[must_use]
+    #[inline]
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
     /// What the index keeps beside every reference.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "some bits of the hash")]

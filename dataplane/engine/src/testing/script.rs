@@ -19,6 +19,7 @@ use model::service::{
     ServiceSpec, Thresholds, Weight,
 };
 use model::snapshot::Interface;
+use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
 
 use super::{Bench, mac_of};
 
@@ -103,7 +104,7 @@ impl<'a> Line<'a> {
         let mode = match self.words.get(place) {
             None | Some(&"nat") => ForwardMode::Nat,
             Some(&"dr") => ForwardMode::Dr,
-            Some(_) => self.refuse("no such forwarding mode"),
+            Some(_) => ForwardMode::Tun,
         };
         let weight = if self.words.len() > place + 1 {
             self.get(place + 1)
@@ -113,16 +114,44 @@ impl<'a> Line<'a> {
         let Some(weight) = Weight::new(weight) else {
             self.refuse("too large a weight");
         };
+        let tunnel = match mode {
+            ForwardMode::Tun => self.tunnel(place),
+            ForwardMode::Nat | ForwardMode::Dr => Tunnel::default(),
+        };
         let limit = |at: usize| self.words.get(at).map_or(0, |_| self.get(at));
         RealSpec {
             mode,
             weight,
-            tunnel: model::tunnel::Tunnel::default(),
+            tunnel,
             limits: Thresholds {
                 upper: limit(place + 2),
                 lower: limit(place + 3),
             },
         }
+    }
+
+    /// `ipip`, `gre`, `gre-csum`, `gue:6080`, `gue-csum:6080`, `gue-remcsum:6080`; outer sources out
+    /// of a prefix as `ipip@172.16.0.0/16`.
+    fn tunnel(&self, place: usize) -> Tunnel {
+        let (kind, source) = match self.word(place).split_once('@') {
+            Some((kind, source)) => (kind, source.parse().ok()),
+            None => (self.word(place), None),
+        };
+        let (name, port) = kind.split_once(':').unwrap_or((kind, "6080"));
+        let gue = |checksum| match port.parse() {
+            Ok(port) => TunnelKind::Gue { port, checksum },
+            Err(_) => self.refuse("no such port"),
+        };
+        let kind = match name {
+            "tun" | "ipip" => TunnelKind::Ipip,
+            "gre" => TunnelKind::Gre { checksum: false },
+            "gre-csum" => TunnelKind::Gre { checksum: true },
+            "gue" => gue(GueChecksum::None),
+            "gue-csum" => gue(GueChecksum::Full),
+            "gue-remcsum" => gue(GueChecksum::Remote),
+            _ => self.refuse("no such forwarding mode"),
+        };
+        Tunnel { kind, source }
     }
 
     fn route(&self) -> Route {
@@ -207,6 +236,7 @@ impl Bench {
                     .remove(&(IfaceId(line.get(1)), line.get::<Addr>(2)));
             }
             Some("icmp-rate") => self.tunables.icmp_errors_per_s = line.get(1),
+            Some("pmtu-disc") => self.tunables.pmtu_disc = line.get::<u8>(1) != 0,
             Some("reuse") => self.tunables.conn_reuse_mode = line.get(1),
             Some(verb) => return self.apply_service_line(verb, &line),
         }

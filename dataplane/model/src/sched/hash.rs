@@ -33,10 +33,7 @@ pub const MH_KEYS: [u64; 2] = [2_654_435_761, 2_654_446_892];
 /// 64-bit kernel. Both halves of the key are the same.
 #[must_use]
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "hsiphash is the low half"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "hsiphash is the low half")]
 pub fn mh_hash(addr: Addr, port: u16, key: u64, offset: u32) -> u32 {
     let value = offset
         .wrapping_add(u32::from(port))

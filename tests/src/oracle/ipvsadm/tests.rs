@@ -86,6 +86,49 @@ fn a_server_of_direct_routing_has_the_port_of_the_service() {
 }
 
 #[test]
+fn a_server_behind_a_tunnel_has_its_kind_and_the_port_of_the_service() {
+    for (options, tunnel) in [
+        ("-i", "ipip"),
+        ("-i --tun-type ipip", "ipip"),
+        ("-i --tun-type gre --tun-nocsum", "gre"),
+        ("-i --tun-type gre --tun-csum", "gre csum"),
+        ("-i --tun-type gue --tun-port 6080 --tun-nocsum", "gue 6080"),
+        (
+            "-i --tun-type gue --tun-port 6080 --tun-csum",
+            "gue 6080 csum",
+        ),
+        (
+            "-i --tun-type gue --tun-port 9 --tun-remcsum",
+            "gue 9 remcsum",
+        ),
+    ] {
+        let line = format!("-a -t 10.0.0.100:80 -r 10.1.0.11:8080 {options}");
+        let Ok(Change::Op(Op::AddReal { real, spec, .. })) = parse(&line) else {
+            panic!("{line}");
+        };
+        assert_eq!(spec.mode, ForwardMode::Tun, "{line}");
+        assert_eq!(spec.tunnel.to_string(), tunnel, "{line}");
+        assert_eq!(real.to_string(), "10.1.0.11:80", "{line}");
+    }
+}
+
+#[test]
+fn options_of_a_tunnel_that_do_not_fit_are_malformed() {
+    for options in [
+        "-i --tun-type gue",
+        "-i --tun-type gue --tun-port 0",
+        "-i --tun-type gue --tun-port many",
+        "-i --tun-type gre --tun-remcsum",
+        "-i --tun-type gre --tun-port 6080",
+        "-i --tun-csum",
+        "-i --tun-type vxlan",
+    ] {
+        let meaning = said(&format!("-a -t 10.0.0.100:80 -r 10.1.0.11 {options}"));
+        assert!(meaning.starts_with("malformed: "), "{options}: {meaning}");
+    }
+}
+
+#[test]
 fn what_is_not_there_yet_is_named() {
     for (line, what) in [
         ("-A -f 5 -s rr", "services by firewall mark"),
@@ -95,7 +138,6 @@ fn what_is_not_there_yet_is_named() {
         ("-A -u 10.0.0.100:53 -s rr -o", "one-packet scheduling"),
         ("-A -t 10.0.0.100:80 -s rr -b sh-port", "scheduler flags"),
         ("-A --sctp-service 10.0.0.100:80", "SCTP"),
-        ("-a -t 10.0.0.100:80 -r 10.1.0.11:80 -i", "tunnelling"),
         (
             "-a -t 10.0.0.100:80 -r 10.1.0.11:80 -m -x 4 -y 0",
             "connection thresholds",

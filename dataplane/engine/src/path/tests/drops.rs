@@ -2,6 +2,7 @@
 //! Every reason for which the engine drops a packet, each made by a frame.
 
 use super::*;
+use wire::buffer::{PacketBuf, TestBuf};
 use wire::ethernet::FRAME_LEN_MIN;
 
 /// The reasons that the engine itself never gives: the worker's queues and policers do.
@@ -189,6 +190,7 @@ fn situations() -> Vec<(DropReason, Bench)> {
         &|bench| drop(bench.send(0, &to("10.1.0.77:1").build())),
     );
     fragment_situations(&mut case);
+    tunnel_situations(&mut case);
     let error = Frame::icmp("10.0.0.77", "10.0.0.100", 3, 1)
         .payload(&Frame::tcp("10.0.0.100:80", "10.0.0.9:1").build_ip())
         .checksum(1);
@@ -202,6 +204,35 @@ fn situations() -> Vec<(DropReason, Bench)> {
         assert_eq!(bench.held_count(), 0);
     });
     all
+}
+
+fn tunnel_situations(case: &mut Case<'_>) {
+    let service = "service udp 10.0.0.100:53 rr\nreal 10.1.0.11:53";
+    let query = || Frame::udp("10.0.0.9:1000", "10.0.0.100:53");
+    case(
+        DropReason::NoHeadroom,
+        &format!("{service} gue"),
+        &|bench| {
+            let mut packet = TestBuf::new(&query().build());
+            packet.prepend(126).expect("there is room for so much");
+            let frame = query().build();
+            packet.bytes_mut()[..frame.len()].copy_from_slice(&frame);
+            packet.truncate(frame.len());
+            bench.send_packet(0, 0, packet);
+        },
+    );
+    let far = "service udp 10.0.0.100:53 rr\nreal [2001:db8:1::11]:53 ipip\niface 1 port 1 10.1.0.1/24\n\
+               iface 0 port 0 10.0.0.1/24\nroute 2001:db8:1::/64 via 1";
+    case(DropReason::NoTunnelSource, far, &|bench| {
+        bench.send(0, &query().build());
+    });
+    case(
+        DropReason::TunnelTooLong,
+        &format!("{service} gue"),
+        &|bench| {
+            bench.send(0, &query().payload_len(65_500).build());
+        },
+    );
 }
 
 #[test]
