@@ -166,7 +166,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.generation = cx.snapshot.generation;
             self.sched.sync(cx.snapshot, cx.now);
         }
-        self.sched.tick(cx.now);
+        self.sched.tick(&cx.snapshot.services, cx.now);
         if self.fib_generation != cx.snapshot.fib.generation {
             self.fib_generation = cx.snapshot.fib.generation;
             self.release_resolved(cx);

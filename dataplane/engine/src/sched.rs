@@ -36,6 +36,7 @@ mod rr;
 mod sed;
 mod sh;
 mod state;
+mod tree;
 mod twos;
 mod wlc;
 mod worker;
@@ -81,7 +82,7 @@ fn choose(
         | SchedulerKind::Sed
         | SchedulerKind::Nq
         | SchedulerKind::Ovf => roster.best(),
-        SchedulerKind::Twos => twos::pick(roster, random),
+        SchedulerKind::Twos => return twos::pick(field, roster, random),
         SchedulerKind::Random => random::pick(roster, random),
         SchedulerKind::Lblc => {
             return lblc::pick(service, field, roster, walk.locality.as_mut(), request);

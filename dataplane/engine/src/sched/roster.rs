@@ -2,7 +2,7 @@
 //! What schedulers ask of a service's list.
 
 use model::ids::RealId;
-use model::service::{RealServer, SchedulerKind, VirtualService};
+use model::service::{RealServer, VirtualService};
 use model::snapshot::ServiceSet;
 
 use super::loads::Loads;
@@ -33,6 +33,13 @@ impl Field<'_> {
         }
     }
 
+    /// Whether one server has a smaller overhead per weight than another; both are open.
+    pub(super) fn prefers(&self, challenger: RealId, holder: RealId) -> bool {
+        let seat = |id| self.set.real(id).map(|real| self.seat(real));
+        let seats = seat(challenger).zip(seat(holder));
+        seats.is_some_and(|(challenger, holder)| Order::Wlc.prefers(&challenger, &holder))
+    }
+
     /// The server, if it takes connections (`is_unavailable` of `ip_vs_sh.c`, turned round).
     pub(super) fn available(&self, id: RealId) -> Option<RealId> {
         let real = self.set.real(id)?;
@@ -60,10 +67,6 @@ pub(super) trait Roster {
 
     /// The first open server at which the sum of weights so far is at least `sum`.
     fn at_sum(&self, sum: u64) -> Option<usize>;
-
-    /// Whether the open server at `challenger` has a smaller overhead per weight than the one at
-    /// `holder`.
-    fn prefers(&self, challenger: usize, holder: usize) -> bool;
 
     /// Whether some server, open or not, has less than half of its weight in use.
     fn has_slack(&self) -> bool;
@@ -137,24 +140,7 @@ impl Roster for Scan<'_> {
         .map(|(place, _)| place)
     }
 
-    fn prefers(&self, challenger: usize, holder: usize) -> bool {
-        let seat = |place: usize| {
-            let real = self.field.set.real(*self.list.get(place)?)?;
-            Some(self.field.seat(real))
-        };
-        let seats = seat(challenger).zip(seat(holder));
-        seats.is_some_and(|(challenger, holder)| Order::Wlc.prefers(&challenger, &holder))
-    }
-
     fn has_slack(&self) -> bool {
         self.seats().any(|(_, seat)| seat.has_slack())
     }
-}
-
-/// Whether a scheduler asks anything of the list at all.
-pub(super) const fn needs_roster(kind: SchedulerKind) -> bool {
-    !matches!(
-        kind,
-        SchedulerKind::Dh | SchedulerKind::Sh | SchedulerKind::Mh | SchedulerKind::Conhash
-    )
 }

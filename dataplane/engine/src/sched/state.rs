@@ -8,6 +8,7 @@ use model::time::Instant;
 
 use super::locality::Locality;
 use super::roster::Roster;
+use super::tree::Tree;
 
 /// What a scheduler remembers from one connection to the next.
 #[derive(Debug, Default)]
@@ -57,6 +58,10 @@ pub(super) struct State {
     /// Changes up to this epoch are in it.
     epoch: u64,
     pub(super) walk: Walk,
+    /// The list, as the scheduler asks of it.
+    pub(super) tree: Tree,
+    /// Whether the worker looks after its table of destinations.
+    pub(super) is_tended: bool,
     /// When the other workers' counts were read.
     pub(super) folded_at: Option<Instant>,
 }
@@ -82,7 +87,9 @@ impl State {
                     locality: has_locality.then(|| Locality::new(now.as_millis())),
                     ..Walk::default()
                 },
-                ..Self::default()
+                tree: core::mem::take(&mut self.tree),
+                is_tended: self.is_tended,
+                folded_at: None,
             };
             return;
         }
