@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who gets the next connection: known sequences, and any sequence against a model of the kernel.
 
+mod histories;
 mod kernel;
 mod random;
 

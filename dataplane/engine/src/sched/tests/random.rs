@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Random lives of a service: engine and model choose the same server each time.
 
-use std::collections::BTreeMap;
 use std::format;
 use std::vec::Vec;
 
@@ -10,7 +9,7 @@ use wire::builder::{Frame, SOURCE_MAC};
 use wire::ethernet::MacAddress;
 use wire::tcp::flags::{RST, SYN};
 
-use super::kernel::{Dest, Svc};
+use super::kernel::{Packet, Svc, Tables};
 use crate::testing::{Bench, Outcome};
 use crate::verdict::{DropReason, Verdict};
 
@@ -45,8 +44,6 @@ fn event() -> impl Strategy<Value = Event> {
 struct Twins {
     bench: Bench,
     model: Svc,
-    /// Deleted servers that still have connections keep their counts (`dest_trash`).
-    trash: BTreeMap<u8, Dest>,
     /// Open connections: client port and server.
     open: Vec<(u16, u8)>,
     cport: u16,
@@ -57,7 +54,6 @@ impl Twins {
         Self {
             bench: Bench::new(&format!("service tcp 10.0.0.100:80 {scheduler}")),
             model: Svc::new(scheduler),
-            trash: BTreeMap::new(),
             open: Vec::new(),
             cport: 0,
         }
@@ -68,26 +64,18 @@ impl Twins {
             Event::Add(server, weight) if self.model.dest(server).is_none() => {
                 self.bench
                     .apply(&format!("real 10.1.0.{server}:80 nat {weight}"));
-                let mut dest = self.trash.remove(&server).unwrap_or(Dest {
-                    name: server,
-                    weight: 0,
-                    active: 0,
-                    inactive: 0,
-                });
-                dest.weight = weight.into();
-                self.model.add(dest);
+                self.model.add(server, weight.into(), 0, 0);
             }
             Event::Add(server, weight) | Event::Edit(server, weight) => {
                 if self.model.dest(server).is_some() {
                     self.bench
                         .apply(&format!("edit-real 10.1.0.{server}:80 nat {weight}"));
-                    self.model.edit(server, weight.into());
+                    self.model.edit(server, weight.into(), 0, 0);
                 }
             }
             Event::Delete(server) => {
-                if let Some(dest) = self.model.delete(server) {
+                if self.model.delete(server) {
                     self.bench.apply(&format!("delete-real 10.1.0.{server}:80"));
-                    self.trash.insert(server, dest);
                 }
             }
             Event::Open(count) => (0..count).for_each(|_| self.connect()),
@@ -111,10 +99,14 @@ impl Twins {
                 None
             }
         };
-        assert_eq!(chosen, self.model.schedule(), "{:?}", self.model);
-        if let Some(dest) = chosen.and_then(|server| self.model.dest(server)) {
-            dest.active += 1;
-            self.open.push((self.cport, dest.name));
+        let expected = self
+            .model
+            .schedule(Packet::default(), &mut Tables::default());
+        assert_eq!(chosen, expected, "{:?}", self.model);
+        if let Some(server) = chosen {
+            self.model.bind(server);
+            self.model.shift(server, true);
+            self.open.push((self.cport, server));
         }
     }
 
@@ -128,11 +120,7 @@ impl Twins {
             .flags(RST)
             .macs(SOURCE_MAC, MacAddress([2, 0, 0, 0, 1, 2]));
         self.bench.send(1, &reset.build());
-        let trash = self.trash.get_mut(&server);
-        if let Some(dest) = self.model.dest(server).or(trash) {
-            dest.active -= 1;
-            dest.inactive += 1;
-        }
+        self.model.shift(server, false);
     }
 }
 
@@ -164,6 +152,21 @@ proptest! {
     #[test]
     fn wlc_is_the_kernels(events in prop::collection::vec(event(), 1..60)) {
         agree("wlc", &events);
+    }
+
+    #[test]
+    fn sed_is_the_kernels(events in prop::collection::vec(event(), 1..60)) {
+        agree("sed", &events);
+    }
+
+    #[test]
+    fn nq_is_the_kernels(events in prop::collection::vec(event(), 1..60)) {
+        agree("nq", &events);
+    }
+
+    #[test]
+    fn ovf_is_the_kernels(events in prop::collection::vec(event(), 1..60)) {
+        agree("ovf", &events);
     }
 
     #[test]
