@@ -245,6 +245,8 @@ pub struct Service {
     pub forward: ForwardMode,
     /// How they are wrapped for servers with `forward = "tun"` that do not say otherwise.
     pub tunnel: Tunnel,
+    /// The largest TCP segment that either side may announce in a SYN, in bytes.
+    pub mss_clamp: Option<u16>,
     /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
     pub drain_s: Option<u32>,
     /// Its servers, in the order of the file.
@@ -259,6 +261,7 @@ impl Service {
             name: Arc::clone(&self.name),
             scheduler: self.scheduler,
             flags: self.scheduler_flags,
+            mss_clamp: self.mss_clamp,
         }
     }
 

@@ -6,6 +6,7 @@ pub mod fragment_v6;
 pub mod icmp_error;
 pub mod icmp_translate;
 pub mod link;
+pub mod mss;
 pub mod nat;
 pub mod options;
 pub mod tun;

@@ -25,7 +25,7 @@ use crate::egress::{egress_address, own_address, too_big};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
-use crate::forward::{lower_ttl, nat, options};
+use crate::forward::{lower_ttl, mss, nat, options};
 use crate::related::{self, Related};
 use crate::verdict::{DropReason, PuntClass, Verdict};
 
@@ -178,6 +178,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if parsed.has_options && !options::record_route(&mut packet, parsed, virtual_ip) {
             return self.discard(packet, DropReason::RxMalformedIp, cx);
         }
+        clamp_mss(&mut packet, parsed, real, cx.snapshot);
         let rewritten = match flow.mode {
             ForwardMode::Dr => true,
             ForwardMode::Tun => {
@@ -213,6 +214,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return;
         };
         self.account(id, Direction::Outbound, real, parsed, cx);
+        clamp_mss(&mut packet, parsed, real, cx.snapshot);
         let service = (flow.virtual_ip, flow.vport);
         if !nat::rewrite(&mut packet, parsed, nat::End::Source, service) {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
@@ -284,6 +286,23 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.complain(&packet, parsed, trouble, source, cx);
         self.discard(packet, reason, cx);
         None
+    }
+}
+
+/// Lowers what a SYN announces to what its service allows; any other packet costs one comparison.
+#[inline]
+fn clamp_mss<B: PacketBuf>(
+    packet: &mut B,
+    parsed: &Parsed,
+    real: &RealServer,
+    snapshot: &Snapshot,
+) {
+    if parsed.tcp_flags & crate::tcp_state::flags::SYN == 0 {
+        return;
+    }
+    let service = snapshot.services.service(real.service);
+    if let Some(max) = service.and_then(|service| service.spec.mss_clamp) {
+        mss::clamp(packet, parsed, max);
     }
 }
 

@@ -145,6 +145,8 @@ pub struct ServiceSpec {
     pub scheduler: SchedulerKind,
     /// Its switches.
     pub flags: SchedulerFlags,
+    /// The largest TCP segment that either side may announce in a SYN, in bytes; `None` leaves them.
+    pub mss_clamp: Option<u16>,
 }
 
 /// The share of new connections a real server gets; 0 = quiesced. At most [`Weight::MAX`].

@@ -97,6 +97,7 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
         name: Arc::from(""),
         scheduler: options.scheduler.unwrap_or(SCHEDULER),
         flags: options.flags,
+        mss_clamp: None,
     };
     let mode = options.mode.unwrap_or(ForwardMode::Dr);
     let real = || {

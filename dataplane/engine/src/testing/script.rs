@@ -92,11 +92,13 @@ impl<'a> Line<'a> {
             self.refuse("no such scheduler");
         };
         let words = self.words.iter().skip(place + 1);
+        let mss_clamp = words.clone().find_map(|word| word.strip_prefix("mss="));
         let flags = words.filter_map(|word| SchedulerFlags::from_name(word));
         ServiceSpec {
             name: Arc::from(""),
             scheduler,
             flags: flags.fold(SchedulerFlags::NONE, SchedulerFlags::with),
+            mss_clamp: mss_clamp.and_then(|bytes| bytes.parse().ok()),
         }
     }
 

@@ -62,6 +62,7 @@ fn spec(scheduler: SchedulerKind) -> ServiceSpec {
         name: Arc::from("web"),
         scheduler,
         flags: SchedulerFlags::NONE,
+        mss_clamp: None,
     }
 }
 
