@@ -31,6 +31,7 @@ use model::snapshot::{Interface, Interfaces, Snapshot, Spread, Tunables};
 use model::time::Instant;
 use wire::buffer::{PacketBuf, TestBuf, TestPool};
 use wire::builder::describe;
+use wire::packet::{Fragment, parse};
 
 use crate::counters::{Board, Load};
 use crate::flow_table::{HashKey, HeapMemory};
@@ -410,33 +411,31 @@ impl Bench {
         self.steer(worker, port, packet, false)
     }
 
-    /// Sends a frame into a port of a worker and follows its redirect, if there is one. Gives the
-    /// worker that decided, and everything that came out.
+    /// Sends a frame into a port of a worker and follows redirects until all is decided. Gives the
+    /// last worker that had it, and everything that came out.
+    ///
+    /// A packet is passed on once, a fragment twice: to the worker that collects its datagram, and
+    /// with the others to the one whose it is.
     pub fn deliver(&mut self, worker: usize, port: u16, frame: &[u8]) -> (usize, Vec<Outcome>) {
-        let outcomes = self.send_packet(worker, port, TestBuf::new(frame));
-        let [
-            Outcome {
-                frame,
-                verdict:
-                    Verdict::Redirect {
-                        worker: WorkerId(owner),
-                    },
-            },
-        ] = outcomes.as_slice()
-        else {
-            return (worker, outcomes);
-        };
-        let owner = usize::from(*owner);
-        assert_ne!(owner, worker, "a worker passes nothing to itself");
-        self.workers[owner].board.worker.redirected_in.add(1);
-        let outcomes = self.steer(owner, port, TestBuf::new(frame), true);
-        assert!(
-            !outcomes
-                .iter()
-                .any(|outcome| matches!(outcome.verdict, Verdict::Redirect { .. })),
-            "a packet is passed on once"
-        );
-        (owner, outcomes)
+        let whole = parse(frame, frame.len()).is_ok_and(|p| p.fragment == Fragment::None);
+        let hops_max = if whole { 1 } else { 2 };
+        let mut last = worker;
+        let mut decided = Vec::new();
+        let mut moving = self.send_packet(worker, port, TestBuf::new(frame));
+        for hop in 0..=hops_max {
+            for outcome in core::mem::take(&mut moving) {
+                let Verdict::Redirect { worker: owner } = outcome.verdict else {
+                    decided.push(outcome);
+                    continue;
+                };
+                assert!(hop < hops_max, "passed on too often");
+                let owner = usize::from(owner.0);
+                self.workers[owner].board.worker.redirected_in.add(1);
+                moving.extend(self.steer(owner, port, TestBuf::new(&outcome.frame), true));
+                last = owner;
+            }
+        }
+        (last, decided)
     }
 
     fn steer(

@@ -145,15 +145,12 @@ fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
             0,
             tcp(&client, "10.0.0.100:80").options(&[7, 7, 4, 0, 0, 0, 0]),
         ),
-        14 => (
-            0,
-            Frame::icmp("10.0.0.9", "10.1.0.12", 3, 4).payload_len(28),
-        ),
-        _ => (
-            0,
-            Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::TCP).fragment(8, true),
-        ),
+        14 => error_about(&client, host, flags),
+        _ => return (0, piece_of(host, flags, changes)),
     };
+    if kind % 16 == 14 {
+        return (port, frame.build());
+    }
     let ttl = if flags & 0x40 == 0 { 64 } else { host & 3 };
     let mut frame = frame.ttl(ttl).payload_len(len);
     if flags & 0x80 != 0 {
@@ -174,6 +171,45 @@ fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
         ip.fill_checksum();
     }
     (port, bytes)
+}
+
+/// An ICMP error about one of the connections, from either side, quoting more or less of it.
+fn error_about(client: &str, host: u8, flags: u8) -> (u16, Frame) {
+    let icmp_type = [3, 4, 11, 5][usize::from(host >> 4 & 3)];
+    let (port, to, cause) = if host & 0x40 == 0 {
+        (0, "10.0.0.100", Frame::tcp("10.0.0.100:80", client))
+    } else {
+        (1, "10.0.0.9", Frame::tcp(client, "10.1.0.11:80"))
+    };
+    let cause = cause.payload_len(40).build_ip();
+    let quoted = usize::from(flags).min(cause.len());
+    let error = Frame::icmp("10.0.0.77", to, icmp_type, flags & 15).payload(&cause[..quoted]);
+    if port == 1 {
+        return (port, error.macs(SOURCE_MAC, MacAddress([2, 0, 0, 0, 1, 2])));
+    }
+    (port, error)
+}
+
+/// A fragment: of a datagram to a service, one of its pieces; or placed anywhere.
+fn piece_of(host: u8, flags: u8, changes: u8) -> Vec<u8> {
+    let (client, service) = if host & 0x80 == 0 {
+        (format!("10.0.0.9:{}", host & 7), "10.0.0.100:53")
+    } else {
+        (format!("[2001:db8::9]:{}", host & 7), "[2001:db8::100]:53")
+    };
+    let ident = u32::from(host & 3);
+    if flags & 0x80 == 0 {
+        let datagram = Frame::udp(&client, service).ident(ident).payload_len(600);
+        let mut pieces = datagram.fragments(8 << (flags >> 4 & 7));
+        let index = usize::from(changes) % pieces.len();
+        return pieces.swap_remove(index);
+    }
+    let offset = u16::from(changes) * 8;
+    Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::UDP)
+        .ident(ident)
+        .fragment(offset, flags & 1 == 0)
+        .payload_len(usize::from(flags & 0x7e) * 4)
+        .build()
 }
 
 /// The bytes not yet used; zeros when there are no more.

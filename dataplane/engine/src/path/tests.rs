@@ -4,6 +4,7 @@
 mod drops;
 mod errors;
 mod fragments;
+mod mss;
 mod punts;
 mod services;
 mod transit;
