@@ -241,7 +241,8 @@ proptest! {
     fn errors_quote_what_their_receiver_sent(
         workers in 1..=4usize,
         cport in 1..5000u16,
-        quoted in 28..200usize,
+        // One byte of a checksum cannot be brought up to date.
+        quoted in (28..200usize).prop_filter("whole", |quoted| *quoted != 37),
         payload in vec(any::<u8>(), 0..120),
         receivers in (0..4usize, 0..4usize),
     ) {
