@@ -108,6 +108,8 @@ codes! {
     TunnelOptions = "PS0320",
     /// A tunnel to a server of a family that the director cannot send from.
     TunnelFamily = "PS0321",
+    /// A segment size for a service that has no segments.
+    MssWithoutTcp = "PS0322",
     /// No `[[port]]`.
     NoPort = "PS0401",
     /// A service without servers.

@@ -128,6 +128,7 @@ impl Diff {
             change("forward", old.forward.name(), new.forward.name()),
             change("tunnel", &old.tunnel.to_string(), &new.tunnel.to_string()),
             change("drain_s", &drain(old), &drain(new)),
+            change("mss_clamp", &mss(old), &mss(new)),
         ];
         self.edited(format!("service {}", new.name), &changes);
         let kept: HashSet<_> = new.servers.iter().map(|server| server.key).collect();
@@ -196,6 +197,12 @@ fn drain(service: &Service) -> String {
     service
         .drain_s
         .map_or_else(|| "default".to_owned(), |seconds| seconds.to_string())
+}
+
+fn mss(service: &Service) -> String {
+    service
+        .mss_clamp
+        .map_or_else(|| "as announced".to_owned(), |bytes| bytes.to_string())
 }
 
 /// Settings outside services that change at once.

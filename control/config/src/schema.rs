@@ -114,6 +114,9 @@ pub(crate) const MTU_IPV6_MIN: u32 = 1280;
 const TIMEOUT_S_MAX: u32 = 2_147_483;
 /// The longest drain, seconds: a week.
 const DRAIN_S_MAX: u32 = 604_800;
+/// Linux's smallest (`TCP_MIN_MSS`), and what the longest IPv4 packet carries.
+const MSS_MIN: u32 = 88;
+const MSS_MAX: u32 = 65_495;
 /// The most packets per second that a policer lets through: beyond what a kernel twin can take.
 const PUNT_PPS_MAX: u32 = 10_000_000;
 /// Smallest and largest IP packet a port may be set to, bytes: RFC 791, and usual jumbo frames.
@@ -435,6 +438,14 @@ static SERVICE: Table = Table {
             change: Change::Live,
             doc: "Seconds after which a removed server's remaining connections are cut; 0 = never.",
             example: "60",
+        },
+        Key {
+            name: "mss_clamp",
+            kind: Kind::Integer(MSS_MIN, MSS_MAX),
+            preset: Preset::Otherwise("as announced"),
+            change: Change::Live,
+            doc: "Bytes of the largest TCP segment that a client or server may announce in its SYN.",
+            example: "1400",
         },
         section(
             "tunnel",

@@ -49,8 +49,68 @@ const fn frame(kind: u8, host: u8, flags: u8) -> [u8; 5] {
     [1, kind, host, flags, 0]
 }
 
+/// Pieces of one datagram, by their numbers, each to the next worker.
+fn pieces(host: u8, flags: u8, numbers: impl Iterator<Item = u8>) -> Vec<u8> {
+    numbers
+        .flat_map(|number| [number % 3 << 4 | 1, 15, host, flags, number])
+        .collect()
+}
+
+/// Lives with fragments and ICMP errors.
+fn related_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    const SYN: u8 = 2;
+    let life = |steps: &[&[u8]]| steps.concat();
+    vec![
+        (
+            "icmp-errors",
+            life(&[
+                &[2],
+                &frame(0, 1, SYN),
+                &frame(14, 0x01, 80),
+                &frame(14, 0x41, 80),
+                &frame(14, 0x11, 36),
+                &frame(14, 0x21, 48),
+                &frame(14, 0x31, 80),
+            ]),
+        ),
+        (
+            "fragments-shuffled",
+            life(&[
+                &[2],
+                &pieces(1, 0x30, [3, 0, 9, 1, 8, 2, 7, 4, 6, 5].into_iter()),
+            ]),
+        ),
+        (
+            "fragments-ipv6",
+            life(&[&[2], &pieces(0x81, 0x30, (0..10).rev())]),
+        ),
+        (
+            "fragments-of-eight-bytes",
+            life(&[&[1], &pieces(2, 0, 0..60)]),
+        ),
+        (
+            "fragments-overlapping",
+            life(&[
+                &[1],
+                &pieces(1, 0x30, 0..2),
+                &pieces(1, 0x86, 1..2),
+                &pieces(1, 0x30, 2..3),
+                &pieces(1, 0x87, 3..4),
+                &[5, 35],
+                &pieces(1, 0x30, 3..4),
+            ]),
+        ),
+    ]
+}
+
 /// Lives worth starting from; the first byte is the number of workers less one.
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let mut all = plain_seeds();
+    all.extend(related_seeds());
+    all
+}
+
+fn plain_seeds() -> Vec<(&'static str, Vec<u8>)> {
     const SYN: u8 = 2;
     const ACK: u8 = 0x10;
     const RST: u8 = 4;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::addr::Addr;
 use model::ids::{REALS_MAX, SERVICES_MAX};
 use model::service::{
-    ForwardMode, RealKey, SchedulerFlags, SchedulerKind, ServiceKey, Thresholds, Weight,
+    ForwardMode, Protocol, RealKey, SchedulerFlags, SchedulerKind, ServiceKey, Thresholds, Weight,
 };
 use model::tunnel::Tunnel;
 
@@ -41,6 +41,7 @@ impl Reader<'_, '_> {
         let scheduler = scheduler.and_then(|word| SchedulerKind::from_name(word.value));
         let forward = self.forward(section);
         let tunnel = self.tunnel(section, Tunnel::default());
+        let mss_clamp = self.mss_clamp(section, key);
         let drain_s = section.integer(self.findings, "drain_s");
         let sections = section.tables(self.findings, "server", usize::MAX);
         self.server_count = self.server_count.saturating_add(sections.len());
@@ -67,9 +68,20 @@ impl Reader<'_, '_> {
             scheduler_flags: SchedulerFlags::default(),
             forward: forward?,
             tunnel: tunnel?,
+            mss_clamp,
             drain_s: drain_s.map(|seconds| seconds.value),
             servers,
         })
+    }
+
+    fn mss_clamp(&mut self, section: &Section<'_>, key: Option<ServiceKey>) -> Option<u16> {
+        let Item { value, place } = section.integer(self.findings, "mss_clamp")?;
+        if key.is_some_and(|key| key.protocol != Protocol::Tcp) {
+            let message = "only TCP announces a segment size".to_owned();
+            let allowed = "`mss_clamp` with listen = \"tcp://ADDRESS:PORT\", or not at all";
+            self.refuse(Code::MssWithoutTcp, &place, message, allowed);
+        }
+        u16::try_from(value).ok()
     }
 
     fn service_name(&mut self, section: &Section<'_>) -> Option<Arc<str>> {

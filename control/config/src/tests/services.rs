@@ -340,3 +340,19 @@ fn a_server_behind_a_tunnel_keeps_the_port_of_its_service() {
     let text = service("w", "tcp://192.0.2.1:80", "tun") + &server("10.0.0.1:8080");
     one_error(&text, Code::DrPort, (10, 11), "port 80, or none");
 }
+
+#[test]
+fn a_segment_size_is_a_tcp_services_and_live() {
+    let text = |listen: &str, own: &str| {
+        service("w", listen, "nat").replace("scheduler", &format!("{own}\nscheduler"))
+            + &server("10.0.0.1:80")
+    };
+    let config = crate::parse(&text("tcp://192.0.2.1:80", "mss_clamp = 1400"));
+    let spec = config.map(|parsed| parsed.config.services[0].spec().mss_clamp);
+    assert_eq!(spec.ok(), Some(Some(1400)));
+    let udp = text("udp://192.0.2.1:80", "mss_clamp = 1400");
+    let error = bad(&udp);
+    assert_eq!(error.diagnostics[0].code, Code::MssWithoutTcp);
+    let small = bad(&text("tcp://192.0.2.1:80", "mss_clamp = 87"));
+    assert_eq!(small.diagnostics[0].code, Code::OutOfRange);
+}
