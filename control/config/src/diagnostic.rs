@@ -109,7 +109,7 @@ codes! {
     /// A tunnel to a server of a family that the director cannot send from.
     TunnelFamily = "PS0321",
     /// A segment size for a service that has no segments.
-    MssWithoutTcp = "PS0322",
+    MssWithoutTcp = "PS0330",
     /// No `[[port]]`.
     NoPort = "PS0401",
     /// A service without servers.
