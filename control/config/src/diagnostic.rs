@@ -108,6 +108,10 @@ codes! {
     TunnelOptions = "PS0320",
     /// A tunnel to a server of a family that the director cannot send from.
     TunnelFamily = "PS0321",
+    /// A flag that the scheduler does not have.
+    SchedulerFlag = "PS0322",
+    /// A lower threshold above the upper one.
+    Thresholds = "PS0323",
     /// A segment size for a service that has no segments.
     MssWithoutTcp = "PS0330",
     /// No `[[port]]`.

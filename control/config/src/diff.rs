@@ -125,6 +125,7 @@ impl Diff {
         let changes = [
             change("name", &old.name, &new.name),
             change("scheduler", old.scheduler.name(), new.scheduler.name()),
+            change("scheduler_flags", &flags(old), &flags(new)),
             change("forward", old.forward.name(), new.forward.name()),
             change("tunnel", &old.tunnel.to_string(), &new.tunnel.to_string()),
             change("drain_s", &drain(old), &drain(new)),
@@ -162,9 +163,17 @@ impl Diff {
             real: new.key,
             spec: new.spec(),
         });
+        let limits = (
+            old.limits.upper.to_string(),
+            new.limits.upper.to_string(),
+            old.limits.lower.to_string(),
+            new.limits.lower.to_string(),
+        );
         let weights = (old.weight.get().to_string(), new.weight.get().to_string());
         let changes = [
             change("weight", &weights.0, &weights.1),
+            change("connections_max", &limits.0, &limits.1),
+            change("connections_min", &limits.2, &limits.3),
             change("forward", old.forward.name(), new.forward.name()),
             change("tunnel", &old.tunnel.to_string(), &new.tunnel.to_string()),
         ];
@@ -177,6 +186,15 @@ impl Diff {
             self.summary
                 .push(format!("~ {what}: {}", changes.join(", ")));
         }
+    }
+}
+
+fn flags(service: &Service) -> String {
+    let words = service.scheduler_flags.words(service.scheduler);
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words
     }
 }
 

@@ -3,6 +3,7 @@
 //! than one value where the later of them is read.
 
 mod port;
+mod scheduler;
 mod service;
 mod tunnel;
 

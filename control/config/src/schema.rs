@@ -3,7 +3,7 @@
 //! printed from here, and an unknown key is one that is not here.
 
 use model::ids::WORKERS_MAX;
-use model::service::Weight;
+use model::service::{SchedulerKind, Weight};
 
 /// A table of the file.
 #[derive(Debug)]
@@ -395,6 +395,17 @@ static VLAN: Table = Table {
     later: &[],
 };
 
+/// In the order of `SchedulerKind::ALL`.
+const SCHEDULERS: [&str; SchedulerKind::ALL.len()] = {
+    let mut names = [""; SchedulerKind::ALL.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = SchedulerKind::ALL[place].name();
+        place += 1;
+    }
+    names
+};
+
 static SERVICE: Table = Table {
     title: "service",
     doc: "A virtual service.",
@@ -417,11 +428,19 @@ static SERVICE: Table = Table {
         },
         Key {
             name: "scheduler",
-            kind: Kind::OneOf(&["rr", "wrr", "lc", "wlc"]),
+            kind: Kind::OneOf(&SCHEDULERS),
             preset: Preset::Required,
             change: Change::Live,
-            doc: "Who gets the next connection; ipvsadm's names.",
+            doc: "Who gets the next connection; ipvsadm's names, and conhash (a ring) and random.",
             example: "\"wlc\"",
+        },
+        Key {
+            name: "scheduler_flags",
+            kind: Kind::Texts("\"sh-port\", \"sh-fallback\", \"mh-port\" or \"mh-fallback\""),
+            preset: Preset::Otherwise("none"),
+            change: Change::Live,
+            doc: "Port: the client's port counts too. Fallback: for a server that takes none, another.",
+            example: "[]",
         },
         Key {
             name: "forward",
@@ -481,6 +500,20 @@ static SERVER: Table = Table {
             doc: "Its share of new connections; 0 = none, those it has live on.",
             example: "",
         },
+        number(
+            "connections_max",
+            0,
+            u32::MAX,
+            0,
+            "As many connections and it gets no more, until they are fewer again; 0 = no limit.",
+        ),
+        number(
+            "connections_min",
+            0,
+            u32::MAX,
+            0,
+            "Below as many it gets new ones again; 0 = three quarters of connections_max.",
+        ),
         Key {
             name: "forward",
             kind: Kind::OneOf(&["nat", "dr", "tun"]),

@@ -437,10 +437,6 @@ fn home_of(name: &str) -> Option<&'static str> {
 /// Words of ipvsadm that a later version will know.
 fn not_yet(key: &str, word: &str) -> bool {
     match key {
-        "scheduler" => [
-            "sh", "mh", "dh", "lblc", "lblcr", "sed", "nq", "fo", "ovf", "maglev",
-        ]
-        .contains(&word),
         "forward" => ["fullnat"].contains(&word),
         _ => false,
     }

@@ -166,7 +166,7 @@ impl RealCounters {
 
     /// Counts a connection in or out.
     #[inline]
-    pub(crate) fn count(&self, active: bool, entering: bool) {
+    pub fn count(&self, active: bool, entering: bool) {
         let place = if active { &self.active } else { &self.inactive };
         let value = place.load(Ordering::Relaxed);
         let value = if entering {

@@ -47,7 +47,7 @@ use model::ids::RealId;
 use model::service::{SchedulerKind, VirtualService};
 
 pub use draw::Random;
-pub(crate) use worker::Schedulers;
+pub use worker::Schedulers;
 
 use roster::{Field, Roster};
 use state::Walk;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::addr::Addr;
 use model::ids::{REALS_MAX, SERVICES_MAX};
 use model::service::{
-    ForwardMode, Protocol, RealKey, SchedulerFlags, SchedulerKind, ServiceKey, Thresholds, Weight,
+    ForwardMode, Protocol, RealKey, SchedulerKind, ServiceKey, Weight,
 };
 use model::tunnel::Tunnel;
 
@@ -39,6 +39,7 @@ impl Reader<'_, '_> {
         let key = self.listen(section);
         let scheduler = section.word(self.findings, "scheduler");
         let scheduler = scheduler.and_then(|word| SchedulerKind::from_name(word.value));
+        let flags = self.scheduler_flags(section, scheduler);
         let forward = self.forward(section);
         let tunnel = self.tunnel(section, Tunnel::default());
         let mss_clamp = self.mss_clamp(section, key);
@@ -49,6 +50,7 @@ impl Reader<'_, '_> {
             too_many(self.findings, &section.place, "servers", REALS_MAX);
             return None;
         }
+        self.check_table(section, scheduler, sections.len());
         let owner = Owner {
             key,
             forward,
@@ -65,7 +67,7 @@ impl Reader<'_, '_> {
             name: name?,
             key: key?,
             scheduler: scheduler?,
-            scheduler_flags: SchedulerFlags::default(),
+            scheduler_flags: flags?,
             forward: forward?,
             tunnel: tunnel?,
             mss_clamp,
@@ -169,6 +171,7 @@ impl Reader<'_, '_> {
             owner.forward
         };
         let weight = section.integer(self.findings, "weight");
+        let limits = self.thresholds(section);
         let tunnel = match forward {
             Some(ForwardMode::Nat | ForwardMode::Dr) => Some(Tunnel::default()),
             Some(ForwardMode::Tun) | None => owner.tunnel,
@@ -185,7 +188,7 @@ impl Reader<'_, '_> {
             weight: Weight::new(weight?.value)?,
             forward,
             tunnel,
-            limits: Thresholds::NONE,
+            limits: limits?,
         })
     }
 

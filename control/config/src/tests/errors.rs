@@ -294,7 +294,7 @@ fn a_list_of_tables_holds_tables() {
 #[test]
 fn six_errors_are_six_errors_in_the_order_of_the_file() {
     let text = "[director]\nname = \"lb1\"\nworkers = \"3-1\"\nidel = \"poll\"\n[[service]]\n\
-                name = \"web\"\nlisten = \"tcp://192.0.2.300:80\"\nscheduler = \"random\"\n\
+                name = \"web\"\nlisten = \"tcp://192.0.2.300:80\"\nscheduler = \"lottery\"\n\
                 forward = \"nat\"\n[[service]]\nname = \"web\"\nlisten = \"udp://192.0.2.1:53\"\n\
                 scheduler = \"rr\"\nforward = \"nat\"\n[[service.server]]\n\
                 address = \"10.0.0.1\"\nweight = 70000\n";

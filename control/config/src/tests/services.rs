@@ -89,19 +89,51 @@ fn an_unknown_scheduler_is_told_those_there_are() {
     let error = one_error(&text, Code::NotOneOf, (7, 13), "did you mean \"wlc\"?");
     assert_eq!(
         error.allowed.as_deref(),
-        Some("\"rr\", \"wrr\", \"lc\", \"wlc\"")
+        Some(
+            "\"rr\", \"wrr\", \"lc\", \"wlc\", \"sed\", \"nq\", \"lblc\", \"lblcr\", \"dh\", \"sh\", \"mh\", \
+             \"fo\", \"ovf\", \"twos\", \"conhash\", \"random\""
+        )
     );
 }
 
 #[test]
-fn schedulers_and_methods_of_a_later_version_are_not_supported_yet() {
-    let text = format!("{DIRECTOR}{SERVICE}{SERVER}").replace("\"wlc\"", "\"maglev\"");
-    one_error(
-        &text,
-        Code::NotOneOf,
-        (7, 13),
-        "\"maglev\" is not supported yet",
-    );
+fn a_flag_of_another_scheduler_is_refused() {
+    let with_flag = |flag: &str, scheduler: &str| {
+        let flags = format!("scheduler_flags = [\"{flag}\"]\n");
+        format!("{DIRECTOR}{SERVICE}{flags}{SERVER}")
+            .replace("\"wlc\"", &format!("\"{scheduler}\""))
+    };
+    for (flag, scheduler) in [("sh-port", "rr"), ("mh-port", "sh"), ("port", "mh")] {
+        let error = one_error(
+            &with_flag(flag, scheduler),
+            Code::SchedulerFlag,
+            (9, 20),
+            &format!("is no flag of scheduler \"{scheduler}\""),
+        );
+        assert_eq!(error.key, "service.web.scheduler_flags[1]");
+    }
+    for (flag, scheduler) in [("sh-port", "sh"), ("mh-fallback", "mh")] {
+        assert!(crate::parse(&with_flag(flag, scheduler)).is_ok());
+    }
+}
+
+#[test]
+fn a_lower_threshold_above_the_upper_one_is_refused() {
+    let limits = |limits: &str| format!("{DIRECTOR}{SERVICE}{SERVER}{limits}");
+    for bad in [
+        "connections_max = 5\nconnections_min = 6\n",
+        "connections_max = 0\nconnections_min = 6\n",
+    ] {
+        let error = one_error(&limits(bad), Code::Thresholds, (12, 19), "above connections_max");
+        assert_eq!(error.key, "service.web.server[1].connections_min");
+    }
+    let config = crate::parse(&limits("connections_max = 5\nconnections_min = 5\n")).unwrap();
+    let limits = config.config.services[0].servers[0].limits;
+    assert_eq!((limits.upper, limits.lower), (5, 5));
+}
+
+#[test]
+fn methods_of_a_later_version_are_not_supported_yet() {
     let text = service("web", "tcp://192.0.2.1:80", "fullnat");
     one_error(
         &text,

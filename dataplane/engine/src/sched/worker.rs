@@ -29,7 +29,7 @@ const PLACES_A_STEP: usize = 512;
 
 /// What the engine asks for a server, and tells of its connections.
 #[derive(Debug)]
-pub(crate) struct Schedulers {
+pub struct Schedulers {
     /// By service slot.
     states: Vec<State>,
     /// By server slot: the service whose tree has it, and its place there.
@@ -46,7 +46,9 @@ pub(crate) struct Schedulers {
 }
 
 impl Schedulers {
-    pub(crate) fn new(boards: &[Arc<Board>], own: Arc<Board>, me: WorkerId, seed: u64) -> Self {
+    /// Those of worker `me`, whose board is `own`; `boards` are all workers'.
+    #[must_use]
+    pub fn new(boards: &[Arc<Board>], own: Arc<Board>, me: WorkerId, seed: u64) -> Self {
         Self {
             states: Vec::new(),
             places: Vec::new(),
@@ -60,12 +62,12 @@ impl Schedulers {
     }
 
     /// Draws from there from now on.
-    pub(crate) fn set_random(&mut self, random: Random) {
+    pub fn set_random(&mut self, random: Random) {
         self.random = random;
     }
 
     /// The real server for a new connection, or `None` if none may take it.
-    pub(crate) fn pick(
+    pub fn pick(
         &mut self,
         service: &VirtualService,
         set: &ServiceSet,
@@ -89,18 +91,18 @@ impl Schedulers {
     }
 
     /// A server has got a connection.
-    pub(crate) fn bound(&mut self, real: &RealServer) {
+    pub fn bound(&mut self, real: &RealServer) {
         self.loads.bound(real);
         self.note(real.id, Some(real));
     }
 
     /// A connection of a server has become active or inactive.
-    pub(crate) fn shifted(&mut self, id: RealId) {
+    pub fn shifted(&mut self, id: RealId) {
         self.note(id, None);
     }
 
     /// A connection of a server has ended; `None` if nobody knows what the server is now.
-    pub(crate) fn unbound(&mut self, id: RealId, real: Option<&RealServer>) {
+    pub fn unbound(&mut self, id: RealId, real: Option<&RealServer>) {
         match real {
             Some(real) => self.loads.unbound(real),
             None => self.loads.pardon(id),
@@ -110,7 +112,7 @@ impl Schedulers {
 
     /// Takes over what a new snapshot changed: replays what happened to the services' lists, also
     /// of those that nobody connects to now.
-    pub(crate) fn sync(&mut self, snapshot: &Snapshot, now: Instant) {
+    pub fn sync(&mut self, snapshot: &Snapshot, now: Instant) {
         let (_, reals) = snapshot.services.slot_counts();
         self.loads.reserve(reals);
         if self.places.len() < reals {
@@ -132,7 +134,7 @@ impl Schedulers {
 
     /// Work between bursts: builds trees, reads other workers' counts, lets go of old destinations,
     /// a little of each.
-    pub(crate) fn tick(&mut self, set: &ServiceSet, now: Instant) {
+    pub fn tick(&mut self, set: &ServiceSet, now: Instant) {
         let mut budget = PLACES_A_STEP;
         while budget > 0
             && let Some(id) = self.building.last()

@@ -81,6 +81,7 @@ impl<'a> World<'a> {
             name: Arc::from(""),
             scheduler: kind,
             flags,
+            mss_clamp: None,
         };
         ledger.apply(&Op::AddService { key: key(), spec }).unwrap();
         let has_table = matches!(kind, SchedulerKind::Mh | SchedulerKind::Conhash);
