@@ -427,8 +427,7 @@ impl Bench {
         };
         let owner = usize::from(*owner);
         assert_ne!(owner, worker, "a worker passes nothing to itself");
-        self.workers[owner].board.worker.redirected_in.add(1);
-        let outcomes = self.steer(owner, port, TestBuf::new(frame), true);
+        let outcomes = self.hand_over(owner, port, frame);
         assert!(
             !outcomes
                 .iter()
@@ -436,6 +435,12 @@ impl Bench {
             "a packet is passed on once"
         );
         (owner, outcomes)
+    }
+
+    /// Gives a worker a frame that another one took for its.
+    pub fn hand_over(&mut self, worker: usize, port: u16, frame: &[u8]) -> Vec<Outcome> {
+        self.workers[worker].board.worker.redirected_in.add(1);
+        self.steer(worker, port, TestBuf::new(frame), true)
     }
 
     fn steer(

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What holds for any packet of a connection: translated there and back it is what it was, and its
 //! checksums say so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test does not expect fails it"
+)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -12,6 +12,11 @@
 //! Captures are pcapng, as Wireshark and tcpdump read it. Hosts of the ports' networks are known
 //! neighbours, the default gateways are 10.0.0.254 and 2001:db8::fe. `UPDATE_GOLDEN=1` writes all
 //! four files anew from [`cases`] and from what the engine does; the difference is for review.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test does not expect fails it"
+)]
 #![forbid(unsafe_code)]
 
 mod cases;
