@@ -149,7 +149,7 @@ impl Places {
             .sysctls(&[("ipv6/conf/default/disable_ipv6", "1")])?;
         self.client.sysctls(&HOST)?;
         self.client
-            .sysctls(&[("ipv4/ip_local_port_range", "1024 65535")])?;
+            .sysctls(&[("ipv4/ip_local_port_range", KERNEL_PORTS)])?;
         for real in &self.reals {
             real.sysctls(&HOST)?;
             real.sysctls(&[
@@ -369,6 +369,8 @@ fn line(script: &mut String, text: std::fmt::Arguments<'_>) {
     script.push('\n');
 }
 
+/// All above the privileged ones that are not [`addr::OWN_PORTS`].
+const KERNEL_PORTS: &str = "1024 39999";
 /// What every host of the lab wants, whatever the machine's own defaults are.
 const HOST: [(&str, &str); 9] = [
     ("ipv4/conf/all/rp_filter", "0"),
