@@ -213,7 +213,7 @@ impl Control {
         let text = std::fs::read_to_string(&self.file)
             .map_err(|error| vec![format!("cannot read {name}: {error}")])?;
         let parsed = config::parse(&text)
-            .map_err(|report| vec![report.render(&name, &text, false), report.to_string()])?;
+            .map_err(|report| vec![report.render(&name, &text, false)])?;
         let new = parsed.config;
         let diff = config::diff(&self.config, &new);
         if !diff.restart.is_empty() {
