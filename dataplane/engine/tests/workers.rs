@@ -106,7 +106,10 @@ fn check_redirects(bench: &Bench) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(150)
+    })]
 
     #[test]
     fn a_connection_is_one_whoever_receives_its_packets(
@@ -138,16 +141,19 @@ proptest! {
                 }
                 Event::Answer(cport, service, flags, worker) => {
                     // DR servers answer past the director.
-                    let Some(server) = servers.get(&(cport, service)).filter(|_| service != 3) else {
+                    let server = servers.get(&(cport, service));
+                    let Some(server) = server.filter(|_| service != 3) else {
                         continue;
                     };
                     let frame = answer(cport, service, flags, *server);
                     let (owner, outcomes) = bench.deliver(worker % workers, 1, &frame);
                     prop_assert_eq!(sent_to(&outcomes), Some(9));
                     prop_assert_eq!(owners.get(&(cport, service)), Some(&owner));
-                    let source = format!("{}", std::net::Ipv4Addr::from(<[u8; 4]>::try_from(&outcomes[0].frame[26..30]).unwrap()));
+                    let source = <[u8; 4]>::try_from(&outcomes[0].frame[26..30]).unwrap();
+                    let source = std::net::Ipv4Addr::from(source).to_string();
                     let vip = VIPS[service].0.split(':').next().unwrap();
-                    let alive = bench.connections(owner).iter().any(|c| c.cport == cport * 4 + u16::try_from(service).unwrap());
+                    let port = cport * 4 + u16::try_from(service).unwrap();
+                    let alive = bench.connections(owner).iter().any(|c| c.cport == port);
                     if alive {
                         prop_assert_eq!(source, vip, "translated, whoever received it");
                     }
