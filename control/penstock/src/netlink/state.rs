@@ -3,9 +3,9 @@
 //!
 //! A dump [`load`](Tables::load)s them, notifications are [`apply`](Tables::apply)ed on top.
 //! Notifications do not say everything: Linux removes IPv4 routes silently when a link goes down,
-//! when their preferred source address goes, or when their nexthop object goes; and where several
-//! routes share prefix and metric a notification does not say which of them it is about. In these
-//! cases the answer is [`Change::Unclear`], and the caller dumps anew.
+//! when their nexthop object goes or, before 6.6, when their preferred source address goes; and
+//! where several routes share prefix and metric a notification does not say which of them it is
+//! about. In these cases the answer is [`Change::Unclear`], and the caller dumps anew.
 
 mod read;
 #[cfg(test)]

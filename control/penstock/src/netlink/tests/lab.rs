@@ -94,8 +94,17 @@ impl Lab {
             netlink,
             pictures,
         };
-        lab.until(|picture| route(picture, "10.0.0.0/24").is_some())
-            .await;
+        // Linux makes the link-local addresses in a task of its own; after them all is quiet.
+        lab.until(|picture| {
+            [
+                "10.0.0.0/24",
+                "fe80::ff:fe00:1001/128",
+                "fe80::ff:fe00:1002/128",
+            ]
+            .iter()
+            .all(|text| route(picture, text).is_some())
+        })
+        .await;
         lab
     }
 

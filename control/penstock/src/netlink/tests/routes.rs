@@ -157,7 +157,8 @@ fn of_several_ways_the_first_through_a_twin_is_taken() {
         ip("addr add 172.16.0.2/24 dev mgmt");
         ip("link set mgmt up");
         ip(
-            "route add 203.0.113.0/24 nexthop via 172.16.0.1 nexthop via 10.0.0.9 nexthop via 192.0.2.1",
+            "route add 203.0.113.0/24 nexthop via 172.16.0.1 nexthop via 10.0.0.9 \
+             nexthop via 192.0.2.1",
         );
         lab.until(|p| route(p, "203.0.113.0/24") == via(BACK, "10.0.0.9"))
             .await;
