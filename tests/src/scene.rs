@@ -17,8 +17,11 @@
 //! clean end that leaves nothing behind.
 
 use std::fmt::{self, Write as _};
+use std::fs;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -340,6 +343,34 @@ fn at_rest(director: &Director) -> LabResult<Bookkeeping> {
     })
 }
 
+/// A directory for a test that needs no lab; it goes when this drops.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes one.
+    pub fn new() -> LabResult<Self> {
+        let number = SCRATCHES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("penstock-test-{}-{number}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&dir).map_err(|source| LabError::path("create", &dir, source))?;
+        Ok(Self(dir))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the machine's directory for such things.
+        fs::remove_dir_all(&self.0).unwrap_or_default();
+    }
+}
+
 /// The right to have a lab up: a machine of two cores has room for two.
 #[derive(Debug)]
 pub struct Turn(());
@@ -364,6 +395,7 @@ impl Drop for Turn {
     }
 }
 
+static SCRATCHES: AtomicU32 = AtomicU32::new(0);
 static TURNS: Mutex<u32> = Mutex::new(0);
 static FREED: Condvar = Condvar::new();
 const TURNS_MAX: u32 = 2;
