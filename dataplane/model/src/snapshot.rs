@@ -44,7 +44,8 @@ impl Default for Timeouts {
 /// Switches of the packet path; the kernel's sysctls of the same name, with its defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunables {
-    /// `net.ipv4.vs.conn_reuse_mode`: 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new connection.
+    /// `net.ipv4.vs.conn_reuse_mode`: 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new
+    /// connection.
     pub conn_reuse_mode: u8,
     /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
     pub icmp_errors_per_s: u32,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A box whose content is dropped in time and whose memory never goes: a broken copy that reads what
-//! it freed is caught by the model and not by the allocator.
+//! A box whose content is dropped in time and whose memory never goes: a broken copy that reads
+//! what it freed is caught by the model and not by the allocator.
 #![allow(unsafe_code, reason = "stands in for the standard library's Box")]
 
 use std::ops::Deref;

@@ -13,7 +13,8 @@ pub(crate) const FREED: &str = "read after it was freed";
 /// Outlives its value.
 #[derive(Debug)]
 pub(crate) struct Token {
-    /// Reading is a read of it, making and freeing are writes: loom refuses those that are not ordered.
+    /// Reading is a read of it, making and freeing are writes: loom refuses those that are not
+    /// ordered.
     cell: UnsafeCell<()>,
     freed: AtomicBool,
 }

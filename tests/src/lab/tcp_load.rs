@@ -215,9 +215,9 @@ impl TcpLoad {
         Ok(connection)
     }
 
-    /// The sources in turn, each time with another port: a port that the client's kernel chooses may
-    /// be one of a moment ago, and a director that does not see the servers' answers (DR) rightly
-    /// takes that for the same connection going on.
+    /// The sources in turn, each time with another port: a port that the client's kernel chooses
+    /// may be one of a moment ago, and a director that does not see the servers' answers (DR)
+    /// rightly takes that for the same connection going on.
     fn next_source(&self) -> Option<SocketAddr> {
         let count = u64::try_from(self.sources.len()).ok()?;
         let turn = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
@@ -387,8 +387,8 @@ impl TcpReport {
 
 /// Of the whole process, whatever the load and the lab.
 static NEXT_PORT: AtomicU64 = AtomicU64::new(0);
-/// [`addr::OWN_PORTS`] but one, so that it has no divisor in common with two, three or four sources:
-/// a source meets a port again when it has met all of them.
+/// [`addr::OWN_PORTS`] but one, so that it has no divisor in common with two, three or four
+/// sources: a source meets a port again when it has met all of them.
 const OWN_PORT_COUNT: u64 = 25_535;
 /// A keep-alive connection that the client closed keeps its port for a minute.
 const PORT_TRIES_MAX: u32 = 1000;

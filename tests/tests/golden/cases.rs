@@ -63,8 +63,8 @@ impl Build {
     /// A service and its servers, `ADDRESS:PORT` or `ADDRESS:PORT WEIGHT`.
     fn service(self, listen: &str, scheduler: &str, forward: &str, servers: &[&str]) -> Self {
         let mut text = format!(
-            "\n[[service]]\nname = \"{listen}\"\nlisten = \"{listen}\"\nscheduler = \"{scheduler}\"\n\
-             forward = \"{forward}\"\n"
+            "\n[[service]]\nname = \"{listen}\"\nlisten = \"{listen}\"\n\
+             scheduler = \"{scheduler}\"\nforward = \"{forward}\"\n"
         );
         for server in servers {
             let (address, weight) = server.split_once(' ').unwrap_or((server, "1"));

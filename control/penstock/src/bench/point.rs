@@ -43,7 +43,8 @@ pub(super) const TABLE_FLOWS: usize = 1_000_000;
 
 /// Bytes of a packet buffer beside its data room: header, pool header, alignment.
 const MBUF_OVERHEAD_BYTES: u64 = 192;
-/// Bytes of the rings behind the pool and behind the capture, per packet, rounded up to powers of 2.
+/// Bytes of the rings behind the pool and behind the capture, per packet, rounded up to powers of
+/// 2.
 const RING_BYTES: u64 = 32;
 /// Whatever else DPDK allocates.
 const EXTRA_MIB: u64 = 64;

@@ -2,8 +2,8 @@
 //! The floor: DPDK's own testpmd on the same port and capture.
 //!
 //! It has an lcore that does nothing but forward between the commands `start` and `stop`, and
-//! sleeps otherwise. So the lcore's CPU time between two sleeps, as the kernel counts it, belongs to
-//! exactly the packets that testpmd counts between the two commands. Its standard output is only
+//! sleeps otherwise. So the lcore's CPU time between two sleeps, as the kernel counts it, belongs
+//! to exactly the packets that testpmd counts between the two commands. Its standard output is only
 //! read when it has ended, because it is not written line by line.
 
 use std::fs::File;
@@ -24,7 +24,8 @@ const WARM_NS: u64 = 200_000_000;
 /// How much of what it said is shown when it fails.
 const TOLD_LINES: usize = 8;
 
-/// Nanoseconds of CPU per packet that testpmd needs on the capture of `point`, and its DPDK version.
+/// Nanoseconds of CPU per packet that testpmd needs on the capture of `point`, and its DPDK
+/// version.
 ///
 /// # Errors
 /// [`BenchError`].

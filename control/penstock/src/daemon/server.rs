@@ -36,7 +36,8 @@ pub(super) struct Request {
 
 type Requests = mpsc::Sender<Request>;
 
-/// The socket, taken before anything else of the machine is; gone from the file system when dropped.
+/// The socket, taken before anything else of the machine is; gone from the file system when
+/// dropped.
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: std::os::unix::net::UnixListener,
