@@ -164,5 +164,5 @@ fn from_root(path: &Value) -> String {
     let root = root().canonicalize().unwrap();
     let path = word(path);
     let inside = std::path::Path::new(path).strip_prefix(root);
-    inside.map_or(path.to_owned(), |path| path.display().to_string())
+    inside.map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
