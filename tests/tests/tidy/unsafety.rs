@@ -173,9 +173,10 @@ fn unsafe_code_elsewhere_is_reported() {
 
 #[test]
 fn missing_records_and_pure_crates_with_std_are_reported() {
-    let file = File::made_up("a.rs", concat!("// docs/deci", "sions/0099 says so\n"));
+    let record = ["docs/decisions", "0099"].join("/");
+    let file = File::made_up("a.rs", &format!("// {record} says so\n"));
     some(without_record(&file, &["docs/decisions/0001-x.md"]), "0099");
-    none(without_record(&file, &["docs/decisions/0099-x.md"]));
+    none(without_record(&file, &[&format!("{record}-x.md")]));
     some(
         with_std(&File::made_up(PURE[0], "#![forbid(unsafe_code)]\n")),
         "no_std",
