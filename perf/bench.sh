@@ -9,13 +9,14 @@ penstock=${PENSTOCK:-target/release/penstock}
 
 if ! command -v dpdk-testpmd >/dev/null 2>&1; then
     if [ "$(id -u)" -ne 0 ]; then
-        echo "the benchmark needs dpdk-testpmd; run as root, or: apt-get install dpdk" >&2
+        echo "the benchmark needs dpdk-testpmd; run as root, or: apt-get install dpdk-dev" >&2
         exit 1
     fi
-    echo "installing dpdk"
+    echo "installing dpdk-dev"
     log=$(mktemp)
     install() {
-        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dpdk >"$log" 2>&1
+        DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends dpdk-dev >"$log" 2>&1
     }
     install || { apt-get update >"$log" 2>&1 && install; } ||
         { cat "$log" >&2; rm -f "$log"; exit 1; }
