@@ -12,7 +12,7 @@ use crate::subject::{self, Subject};
 use crate::value::{FREED, Token, Value};
 
 /// How often a thread is interrupted where it would not have had to wait. Every broken copy is
-/// found with two; one more is what fits into the minute that all models may take.
+/// found with one; two more are what fits into the minute that all models may take.
 const PREEMPTIONS: usize = 3;
 
 /// How large a model is; its time grows very fast with each.
