@@ -6,6 +6,7 @@
 //!   git's list of files ─► repo ─► text, functions, modules, names, places, documents, unsafety
 //!   cargo metadata ──────► workspace ─► edges, policy
 //!   engine's own tables ─► counters ─► docs/operating/counters.md (UPDATE_DOCS=1 writes it)
+//!   made-up output ──────► runner ─► tests/run.awk
 //! ```
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may fail by panic")]
@@ -19,6 +20,7 @@ mod names;
 mod places;
 mod policy;
 mod repo;
+mod runner;
 mod text;
 mod unsafety;
 mod workspace;
