@@ -211,8 +211,8 @@ impl Control {
         let name = self.file.display().to_string();
         let text = std::fs::read_to_string(&self.file)
             .map_err(|error| vec![format!("cannot read {name}: {error}")])?;
-        let parsed = config::parse(&text)
-            .map_err(|report| vec![report.render(&name, &text, false)])?;
+        let parsed =
+            config::parse(&text).map_err(|report| vec![report.render(&name, &text, false)])?;
         let new = parsed.config;
         let diff = config::diff(&self.config, &new);
         if !diff.restart.is_empty() {
