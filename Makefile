@@ -6,7 +6,8 @@ SHELL := /bin/sh
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-clean test lint docs bench bench-full oracle fuzz install-build install-lab
+.PHONY: help build demo demo-clean test lint docs bench bench-full oracle fuzz
+.PHONY: install-build install-lab
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +35,7 @@ docs: ## writes what is generated from the code: configs/reference.toml, tables 
 
 bench: install-build ## penstock beside testpmd, in at most 15 minutes; target/bench/bench.json
 	cargo build --release -p penstock
-	target/release/penstock bench
+	@perf/bench.sh
 
 bench-full: bench ## the whole matrix (today: the same rows as bench)
 	@echo "bench-full has no rows of its own yet: the table above is what 'make bench' measures"

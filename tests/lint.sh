@@ -22,8 +22,8 @@ step documentation env RUSTDOCFLAGS=-Dwarnings cargo doc -q --locked --workspace
 if cargo deny --version >/dev/null 2>&1; then
     step dependencies cargo deny --workspace check
 else
-    echo "lint: cargo-deny is not installed: tests/tests/tidy.rs checks licences, sources and bans" \
-        "of deny.toml instead; known advisories are not looked up"
+    echo "lint: cargo-deny is not installed: tests/tests/tidy checks the licences, sources and" \
+        "bans of deny.toml instead; known advisories are not looked up"
     step dependencies cargo test -q --locked --workspace --test tidy -- policy
 fi
 step 'fuzz targets' cargo check -q --locked --manifest-path dataplane/fuzz/Cargo.toml \

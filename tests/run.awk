@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Reads what `cargo test --no-fail-fast -- --show-output` prints; see run.sh.
 
+BEGIN { code = "unknown" }
+
 function finish() {
     if (name != "") {
         # No result line: it was killed, or aborted.
@@ -67,12 +69,13 @@ name != "" && /^test result: / {
     fflush()
 }
 
+# Missing when cargo was killed together with the shell around it.
 /^cargo ended with / { code = $4 }
 
 END {
     finish()
     # cargo failed, and no test did.
-    if (code != 0 && failed == 0) failed = 1
+    if (code != "0" && failed == 0) failed = 1
     printf "total: %d passed, %d failed, %d skipped\n", passed, failed, skipped
     exit (failed > 0 || passed == 0)
 }

@@ -12,5 +12,6 @@ sancov="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
  -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=1"
 RUSTFLAGS=$(echo $sancov) cargo +nightly build --release --target "$triple" --bin "$target"
 mkdir -p "corpus-local/$target" "artifacts/$target"
-exec "target/$triple/release/$target" -max_total_time="$seconds" -max_len=2048 -print_final_stats=1 \
+exec "target/$triple/release/$target" -max_total_time="$seconds" -max_len=2048 \
+    -print_final_stats=1 \
     -artifact_prefix="artifacts/$target/" "corpus-local/$target" "corpus/$target"

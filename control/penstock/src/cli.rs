@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line.
 
+mod bench;
 mod check;
 pub(crate) mod output;
 mod run;
@@ -49,6 +50,8 @@ enum Verb {
         #[arg(long)]
         strict: bool,
     },
+    /// Measure what a packet costs here, beside DPDK's own testpmd. Needs no NIC.
+    Bench(bench::Arguments),
     /// Show the state of the running daemon.
     Show {
         /// What to show.
@@ -99,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
             probe,
             strict,
         } => check::check(&file, probe, strict),
+        Verb::Bench(arguments) => bench::bench(arguments),
         Verb::Show {
             what,
             json,

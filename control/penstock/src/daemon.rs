@@ -22,7 +22,9 @@ pub(crate) fn run(config: Config, file: &Path) -> Result<(), Vec<BootError>> {
         .enable_all()
         .build()
         .map_err(|source| vec![BootError::Runtime { source }])?;
+    // First of all: a second daemon must not touch the first one's ports.
+    let listener = server::Listener::take(&config.api.socket).map_err(|error| vec![error])?;
     let director = boot::boot(&config)?;
-    let outcome = runtime.block_on(control::serve(config, file, director));
+    let outcome = runtime.block_on(control::serve(config, file, director, listener));
     outcome.map_err(|error| vec![error])
 }

@@ -8,6 +8,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod daemon;
 mod netlink;

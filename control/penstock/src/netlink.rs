@@ -79,7 +79,8 @@ impl Netlink {
     /// Makes a twin what the configuration says: kernel settings, MAC, MTU, addresses, then up.
     ///
     /// Can be repeated with other values: addresses that an earlier call put there and that are no
-    /// longer wanted go, those of others stay. Kernel settings that cannot be written are warned of.
+    /// longer wanted go, those of others stay. Kernel settings that cannot be written are warned
+    /// of.
     ///
     /// # Errors
     /// [`NetlinkError`]; what came before the failing step stays done.

@@ -214,8 +214,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.flows.len()
     }
 
-    /// Shows connections to `visit`, from `cursor` on, looking at no more than `max` places; returns
-    /// where to go on, or `None` at the end of the table.
+    /// Shows connections to `visit`, from `cursor` on, looking at no more than `max` places;
+    /// returns where to go on, or `None` at the end of the table.
     pub fn scan(
         &self,
         cursor: u32,

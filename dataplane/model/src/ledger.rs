@@ -561,9 +561,9 @@ impl Ledger {
         })
     }
 
-    /// A deleted service that is added again is another one, whose counters start at zero, and those
-    /// of its servers with them (`__ip_vs_update_dest`: `ip_vs_zero_stats` if the service is new);
-    /// only the flows live on.
+    /// A deleted service that is added again is another one, whose counters start at zero, and
+    /// those of its servers with them (`__ip_vs_update_dest`: `ip_vs_zero_stats` if the service is
+    /// new); only the flows live on.
     fn revive_service_slot(&mut self, id: ServiceId) -> ServiceId {
         if let Some(generation) = self.service_generations.get_mut(id.index()) {
             *generation = generation.wrapping_add(1);

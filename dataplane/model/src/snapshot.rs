@@ -44,7 +44,8 @@ impl Default for Timeouts {
 /// Switches of the packet path; the kernel's sysctls of the same name, with its defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunables {
-    /// `net.ipv4.vs.conn_reuse_mode`: 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new connection.
+    /// `net.ipv4.vs.conn_reuse_mode`: 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new
+    /// connection.
     pub conn_reuse_mode: u8,
     /// `net.ipv4.vs.pmtu_disc`: a tunnelled packet keeps its "don't fragment", and its sender is told
     /// what fits; otherwise the outer packet is cut.

@@ -38,6 +38,14 @@ pub struct HugeFlowMemory {
     cold: HugeSlice<Plain<ColdEntry>>,
 }
 
+/// Bytes that a table of `capacity` connections takes.
+#[must_use]
+pub fn flow_bytes(capacity: usize) -> usize {
+    let Layout { buckets, entries } = Layout::for_capacity(capacity);
+    let entry = size_of::<HotEntry>() + size_of::<ColdEntry>();
+    buckets * size_of::<Bucket>() + entries * entry
+}
+
 impl HugeFlowMemory {
     /// Memory for `capacity` connections on NUMA node `socket` (`None`: any).
     ///

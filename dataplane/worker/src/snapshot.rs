@@ -12,8 +12,8 @@
 //! new pointer; if it sees an epoch of at least the retirement's, the pointer was loaded after it
 //! was swapped. Model-checked with loom (`tests/loom`), which compiles this very file.
 //!
-//! The reader's cost is one fenced store per burst, not per packet. A sleeping reader is offline and
-//! holds nothing up.
+//! The reader's cost is one fenced store per burst, not per packet. A sleeping reader is offline
+//! and holds nothing up.
 #![allow(
     unsafe_code,
     reason = "docs/decisions/0004: one pointer read per burst, nobody waits"

@@ -2,9 +2,9 @@
 //! Raw bindings to DPDK, generated at build time; nothing here is written by hand.
 //!
 //! `build.rs` finds the distribution's DPDK with pkg-config, has meson build the shim of inline
-//! functions (`meson-build/`), lets bindgen translate an allow-list of both, and links DPDK with the
-//! chosen drivers statically. `sys/dpdk` is the only crate that uses this one: everything here is
-//! unsafe and none of it is documented beyond DPDK's own manual.
+//! functions (`meson-build/`), lets bindgen translate an allow-list of both, and links DPDK with
+//! the chosen drivers statically. `sys/dpdk` is the only crate that uses this one: everything here
+//! is unsafe and none of it is documented beyond DPDK's own manual.
 #![no_std]
 
 /// What bindgen makes of `meson-build/shim/penstock_shim.h` and the DPDK headers it includes.

@@ -57,20 +57,30 @@ pub fn affinity() -> Vec<usize> {
 /// # Errors
 /// [`ThreadError::Cpu`].
 pub fn pin(cpu: usize) -> Result<(), ThreadError> {
-    if cpu >= CPUS_MAX {
-        return Err(ThreadError::Cpu {
-            cpu,
-            errno: Errno::from_code(libc::EINVAL),
-        });
-    }
+    allow(&[cpu])
+}
+
+/// Lets the calling thread run on these CPUs and no others.
+///
+/// # Errors
+/// [`ThreadError::Cpu`], with the one at fault or the first.
+pub fn allow(cpus: &[usize]) -> Result<(), ThreadError> {
     let mut set = empty_set();
-    // SAFETY: a CPU number below the set's size in bits.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for cpu in cpus {
+        if *cpu >= CPUS_MAX {
+            return Err(ThreadError::Cpu {
+                cpu: *cpu,
+                errno: Errno::from_code(libc::EINVAL),
+            });
+        }
+        // SAFETY: a CPU number below the set's size in bits.
+        unsafe { libc::CPU_SET(*cpu, &mut set) };
+    }
     // SAFETY: `set` is a cpu_set_t of the size given.
     match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) } {
         0 => Ok(()),
         _ => Err(ThreadError::Cpu {
-            cpu,
+            cpu: cpus.first().copied().unwrap_or_default(),
             errno: Errno::last_os(),
         }),
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `make oracle`: replays recorded cases through the engine and says where it differs from the
 //! kernel.
+#![forbid(unsafe_code)]
 
 use std::fs;
 use std::io::{self, Write};

@@ -7,6 +7,7 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 /// IPv4 or IPv6, for tests that run in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +120,8 @@ fn host(family: Family, side: Side, v4: u16, v6: u16) -> IpAddr {
     }
 }
 
+/// Client ports that the clients' kernel leaves alone, for loads that choose their own.
+pub const OWN_PORTS: RangeInclusive<u16> = 40_000..=65_535;
 /// How many client addresses there are.
 pub const CLIENTS: u8 = 3;
 /// How many virtual addresses there are.

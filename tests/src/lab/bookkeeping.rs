@@ -46,7 +46,8 @@ impl Bookkeeping {
     }
 
     /// Waits until a director's identities hold and its mbufs are back at what `start` says;
-    /// traffic must have ended. A stray packet between two questions is forgiven, a lasting difference not.
+    /// traffic must have ended. A stray packet between two questions is forgiven, a lasting
+    /// difference not.
     pub fn settle(director: &Director, start: &Self) -> LabResult<Self> {
         wait_for("the director's books to balance", SETTLE_BOUND, || {
             let now = Self::read(director)?;

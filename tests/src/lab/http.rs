@@ -2,7 +2,7 @@
 //! One HTTP connection, written so that every way of failing is seen and named.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub enum Failure {
     Connect,
     /// The connection was not made in time.
     ConnectTimeout,
+    /// The client's own port is still in use; nothing was sent.
+    PortTaken,
     /// The request could not be written.
     Write,
     /// The connection was reset or closed before the answer was whole.
@@ -73,7 +75,7 @@ impl HttpConnection {
     /// Connects from the calling thread's namespace.
     pub(super) fn connect(
         target: SocketAddr,
-        source: Option<IpAddr>,
+        source: Option<SocketAddr>,
         bound: Duration,
     ) -> Result<Self, Failed> {
         let opened = connected(target, source, bound).and_then(|stream| {
@@ -83,14 +85,14 @@ impl HttpConnection {
         });
         let stream = opened.map_err(|error| {
             let late = is_timeout(&error);
-            Failed::new(
-                if late {
-                    Failure::ConnectTimeout
-                } else {
-                    Failure::Connect
-                },
-                error,
-            )
+            let kind = if late {
+                Failure::ConnectTimeout
+            } else if is_taken(&error) {
+                Failure::PortTaken
+            } else {
+                Failure::Connect
+            };
+            Failed::new(kind, error)
         })?;
         Ok(Self {
             stream,
@@ -169,8 +171,20 @@ fn is_timeout(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(nix::Error::EINPROGRESS as i32)
 }
 
+/// Somebody has the port (bind), or had it a minute ago towards the same target (connect).
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
+    )
+}
+
 /// The standard library cannot bind a stream before it connects it.
-fn connected(target: SocketAddr, source: Option<IpAddr>, bound: Duration) -> io::Result<TcpStream> {
+fn connected(
+    target: SocketAddr,
+    source: Option<SocketAddr>,
+    bound: Duration,
+) -> io::Result<TcpStream> {
     let family = if target.is_ipv4() {
         AddressFamily::Inet
     } else {
@@ -182,12 +196,9 @@ fn connected(target: SocketAddr, source: Option<IpAddr>, bound: Duration) -> io:
     let timeout = TimeVal::new(micros / 1_000_000, micros % 1_000_000);
     setsockopt(&fd, sockopt::SendTimeout, &timeout)?;
     if let Some(source) = source {
-        // Lets connect(2) choose the port, which knows that ports repeat over targets.
-        setsockopt(&fd, sockopt::IpBindAddressNoPort, &true)?;
-        bind(
-            fd.as_raw_fd(),
-            &SockaddrStorage::from(SocketAddr::new(source, 0)),
-        )?;
+        // A port may be in use towards another target.
+        setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+        bind(fd.as_raw_fd(), &SockaddrStorage::from(source))?;
     }
     connect(fd.as_raw_fd(), &SockaddrStorage::from(target))?;
     Ok(TcpStream::from(fd))

@@ -46,7 +46,9 @@ impl Netns {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, program]);
+        // A runner that ignores SIGHUP (nohup) would hand that down, and no shell can undo it.
+        let clean = ["env", "--default-signal=HUP", program];
+        command.args(["netns", "exec", &self.name]).args(clean);
         command
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::addr;
 use super::error::{LabError, LabResult};
 use super::http::{Failed, Failure, HttpConnection};
 use super::netns::Netns;
@@ -71,7 +72,7 @@ impl TcpLoad {
         }
     }
 
-    /// The addresses to ask from, in turn.
+    /// The addresses to ask from, in turn; no port of theirs is used twice in a row of 25 535.
     #[must_use]
     pub fn sources(self, sources: &[IpAddr]) -> Self {
         Self {
@@ -115,7 +116,6 @@ impl TcpLoad {
             tickets: AtomicU64::new(0),
             stop,
             deadline: start + self.bound,
-            sources: AtomicU64::new(0),
         };
         let parts = thread::scope(|scope| {
             let start_one = |number| {
@@ -155,7 +155,7 @@ impl TcpLoad {
         while shared.goes_on() && shared.tickets.fetch_add(1, Ordering::Relaxed) < self.requests {
             let begin = Instant::now();
             let answer = self
-                .open(shared, &mut report)
+                .open(&mut report)
                 .and_then(|mut connection| connection.request(&self.path, false));
             report.count(answer, begin);
         }
@@ -171,7 +171,7 @@ impl TcpLoad {
             .sum();
         // A connection that cannot be opened fails its first request, in the loop below.
         let mut opened: Vec<Result<HttpConnection, Failed>> =
-            (0..mine).map(|_| self.open(shared, &mut report)).collect();
+            (0..mine).map(|_| self.open(&mut report)).collect();
         let quotas: Vec<u64> = (before..before + mine)
             .map(|n| part(self.requests, self.connections, n))
             .collect();
@@ -192,7 +192,7 @@ impl TcpLoad {
                 };
                 if answer.is_err() {
                     report.connections_failed += 1;
-                    *slot = self.open(shared, &mut report);
+                    *slot = self.open(&mut report);
                 }
                 report.count(answer, begin);
             }
@@ -200,15 +200,30 @@ impl TcpLoad {
         report
     }
 
-    fn open(&self, shared: &Shared<'_>, report: &mut TcpReport) -> Result<HttpConnection, Failed> {
-        let source = (!self.sources.is_empty()).then(|| {
-            let turn = shared.sources.fetch_add(1, Ordering::Relaxed);
-            let count = u64::try_from(self.sources.len()).unwrap_or(1);
-            self.sources[usize::try_from(turn % count).unwrap_or_default()]
-        });
-        let connection = HttpConnection::connect(self.target, source, self.step_bound)?;
+    fn open(&self, report: &mut TcpReport) -> Result<HttpConnection, Failed> {
+        let mut tries = 0;
+        let connection = loop {
+            let source = self.next_source();
+            match HttpConnection::connect(self.target, source, self.step_bound) {
+                Err(failed) if failed.kind == Failure::PortTaken && tries < PORT_TRIES_MAX => {
+                    tries += 1;
+                }
+                other => break other?,
+            }
+        };
         report.connections += 1;
         Ok(connection)
+    }
+
+    /// The sources in turn, each time with another port: a port that the client's kernel chooses
+    /// may be one of a moment ago, and a director that does not see the servers' answers (DR)
+    /// rightly takes that for the same connection going on.
+    fn next_source(&self) -> Option<SocketAddr> {
+        let count = u64::try_from(self.sources.len()).ok()?;
+        let turn = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        let place = usize::try_from(turn.checked_rem(count)?).ok()?;
+        let port = addr::OWN_PORTS.start() + u16::try_from(turn % OWN_PORT_COUNT).ok()?;
+        Some(SocketAddr::new(*self.sources.get(place)?, port))
     }
 }
 
@@ -221,7 +236,6 @@ struct Shared<'a> {
     tickets: AtomicU64,
     stop: &'a AtomicBool,
     deadline: Instant,
-    sources: AtomicU64,
 }
 
 impl Shared<'_> {
@@ -371,6 +385,13 @@ impl TcpReport {
     }
 }
 
+/// Of the whole process, whatever the load and the lab.
+static NEXT_PORT: AtomicU64 = AtomicU64::new(0);
+/// [`addr::OWN_PORTS`] but one, so that it has no divisor in common with two, three or four
+/// sources: a source meets a port again when it has met all of them.
+const OWN_PORT_COUNT: u64 = 25_535;
+/// A keep-alive connection that the client closed keeps its port for a minute.
+const PORT_TRIES_MAX: u32 = 1000;
 /// Failures come in crowds; the first few tell the story.
 const EXAMPLES_MAX: usize = 5;
 

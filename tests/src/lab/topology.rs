@@ -149,12 +149,16 @@ impl Places {
             .sysctls(&[("ipv6/conf/default/disable_ipv6", "1")])?;
         self.client.sysctls(&HOST)?;
         self.client
-            .sysctls(&[("ipv4/ip_local_port_range", "1024 65535")])?;
+            .sysctls(&[("ipv4/ip_local_port_range", KERNEL_PORTS)])?;
         for real in &self.reals {
             real.sysctls(&HOST)?;
             real.sysctls(&[
                 ("ipv4/conf/all/arp_ignore", "1"),
                 ("ipv4/conf/all/arp_announce", "2"),
+                // Errors of the servers are counted: none is lost to a limit that other labs on
+                // the machine use up.
+                ("ipv4/icmp_ratemask", "0"),
+                ("ipv6/icmp/ratemask", ""),
             ])?;
         }
         for director in &self.directors {
@@ -369,6 +373,8 @@ fn line(script: &mut String, text: std::fmt::Arguments<'_>) {
     script.push('\n');
 }
 
+/// All above the privileged ones that are not [`addr::OWN_PORTS`].
+const KERNEL_PORTS: &str = "1024 39999";
 /// What every host of the lab wants, whatever the machine's own defaults are.
 const HOST: [(&str, &str); 9] = [
     ("ipv4/conf/all/rp_filter", "0"),

@@ -60,7 +60,6 @@ pub(super) fn load(file: &Path) -> Option<(config::Config, bool)> {
             }
             Err(report) => {
                 output::err(&report.render(&name, &text, color));
-                output::err(&format!("{name}: {report}"));
                 None
             }
         },

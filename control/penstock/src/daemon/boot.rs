@@ -22,7 +22,7 @@ use model::fib::Hasher;
 use model::ids::{IfaceId, PortId, REALS_MAX, RealId, WorkerId};
 use model::snapshot::{Interface, Snapshot, Spread};
 use worker::job::{Events, Job, Jobs};
-use worker::memory::HugeFlowMemory;
+use worker::memory::{HugeFlowMemory, flow_bytes};
 use worker::ring_mesh::{Inbox, Outlets, mesh};
 use worker::snapshot::Reader;
 use worker::tap::{Tap, TapError};
@@ -246,26 +246,30 @@ fn start_eal(config: &Config) -> Result<Eal, BootError> {
         .collect();
     let packets = pool_packets(config);
     let pool_mib = packets.saturating_mul(u32::from(data_room(config)) + MBUF_OVERHEAD_BYTES) >> 20;
-    let eal = Eal::init(EalOptions {
+    let memory_mib = config
+        .director
+        .memory_mib
+        .unwrap_or(pool_mib + EAL_EXTRA_MIB);
+    let huge_pages = huge_pages(config, memory_mib);
+    let started = Eal::init(EalOptions {
         file_prefix: format!("penstock-{}", std::process::id()),
         // Nothing left over: the control side shares a CPU with a worker.
         cpus: control,
-        memory_mib: config
-            .director
-            .memory_mib
-            .unwrap_or(pool_mib + EAL_EXTRA_MIB),
-        huge_pages: match config.director.huge_pages {
-            HugePages::Auto => dpdk::HugePages::Auto,
-            HugePages::Never => dpdk::HugePages::Never,
-            HugePages::Require => dpdk::HugePages::Require,
-        },
+        memory_mib,
+        huge_pages,
         pci: if pci.is_empty() {
             PciDevices::None
         } else {
             PciDevices::Allowed(pci)
         },
         ..EalOptions::default()
-    })?;
+    });
+    let eal = match started {
+        Err(error @ EalError::Start { .. }) if huge_pages == dpdk::HugePages::Auto => {
+            return Err(again_without_huge_pages(&allowed, error));
+        }
+        started => started?,
+    };
     if eal.memory_kind() == MemoryKind::Normal {
         log::warn!(
             "running without huge pages: works, at about a sixth more CPU per packet with a \
@@ -274,6 +278,48 @@ fn start_eal(config: &Config) -> Result<Eal, BootError> {
     }
     Ok(eal)
 }
+
+/// Whether to ask EAL for huge pages: if there are enough for the flow tables, too.
+fn huge_pages(config: &Config, memory_mib: u32) -> dpdk::HugePages {
+    let workers = config.director.workers.len();
+    let flow_bytes = flow_bytes(flows_per_worker(config)).saturating_mul(workers);
+    let needed_mib = u64::from(memory_mib) + (flow_bytes >> 20) as u64;
+    match config.director.huge_pages {
+        HugePages::Never => dpdk::HugePages::Never,
+        HugePages::Require => dpdk::HugePages::Require,
+        HugePages::Auto
+            if std::env::var_os(NO_HUGE_PAGES).is_some()
+                || dpdk::eal::free_huge_mib() < needed_mib =>
+        {
+            dpdk::HugePages::Never
+        }
+        HugePages::Auto => dpdk::HugePages::Auto,
+    }
+}
+
+/// Replaces this process by a new one that takes no huge pages: others took them between our look
+/// and EAL's, and EAL starts once per process. Returns only if that fails, with EAL's error.
+fn again_without_huge_pages(cpus: &[usize], error: EalError) -> BootError {
+    use std::os::unix::process::CommandExt as _;
+    log::warn!("huge pages ran out while DPDK started; starting again without");
+    // EAL has pinned this thread, and who replaces it would believe that to be all there is.
+    let again = thread::allow(cpus)
+        .map_err(|error| error.to_string())
+        .and_then(|()| std::env::current_exe().map_err(|error| error.to_string()))
+        .map(|program| {
+            std::process::Command::new(program)
+                .args(std::env::args_os().skip(1))
+                .env(NO_HUGE_PAGES, "1")
+                .exec()
+                .to_string()
+        });
+    let (Ok(why) | Err(why)) = again;
+    log::error!("cannot start again: {why}");
+    error.into()
+}
+
+/// Set in the environment of a daemon that has started again without huge pages.
+const NO_HUGE_PAGES: &str = "PENSTOCK_NO_HUGE_PAGES";
 
 /// Attaches the ports of a configuration; every error, not the first.
 fn attach_all(eal: Eal, config: &Config) -> Result<Vec<Port>, Vec<BootError>> {

@@ -32,7 +32,7 @@ use worker::snapshot::{Publisher, channel};
 use super::boot::{self, BootError, Director};
 use super::drain::Retirees;
 use super::listing::Listings;
-use super::server::{self, Request, What};
+use super::server::{self, Listener, Request, What};
 use super::view;
 use crate::cli::output::chain;
 use crate::netlink::{Netlink, Picture, TwinLink};
@@ -78,6 +78,7 @@ pub(super) async fn serve(
     config: Config,
     file: &Path,
     mut director: Director,
+    listener: Listener,
 ) -> Result<(), BootError> {
     let twins = twin_links(&director);
     let netlink = Netlink::connect().await?;
@@ -111,7 +112,7 @@ pub(super) async fn serve(
     director.launch(&config, readers)?;
 
     let (requests, mut asked) = mpsc::channel(REQUESTS);
-    let api = server::serve(&config.api.socket, requests)?;
+    let api = server::serve(&listener, requests)?;
     tokio::pin!(api);
     log::info!(
         "{}: {} workers poll, {} services",
@@ -119,7 +120,6 @@ pub(super) async fn serve(
         director.cpus.len(),
         config.services.len()
     );
-    let socket = config.api.socket.clone();
     let mut control = Control {
         config,
         file: file.to_owned(),
@@ -141,9 +141,8 @@ pub(super) async fn serve(
         error = &mut mirror => Err(error.into()),
         () = &mut api => Ok(()),
     };
-    if let Err(error) = std::fs::remove_file(&socket) {
-        log::debug!("cannot remove {}: {error}", socket.display());
-    }
+    // Nobody asks from here on; then the workers and the ports.
+    drop(listener);
     drop(control);
     log::info!("stopped");
     outcome
@@ -212,8 +211,8 @@ impl Control {
         let name = self.file.display().to_string();
         let text = std::fs::read_to_string(&self.file)
             .map_err(|error| vec![format!("cannot read {name}: {error}")])?;
-        let parsed = config::parse(&text)
-            .map_err(|report| vec![report.render(&name, &text, false), report.to_string()])?;
+        let parsed =
+            config::parse(&text).map_err(|report| vec![report.render(&name, &text, false)])?;
         let new = parsed.config;
         let diff = config::diff(&self.config, &new);
         if !diff.restart.is_empty() {

@@ -2,7 +2,7 @@
 //! The management interface: HTTP on the unix socket, one request at a time to the control task.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -36,18 +36,50 @@ pub(super) struct Request {
 
 type Requests = mpsc::Sender<Request>;
 
-/// Listens on `path`; the future serves until it is dropped.
+/// The socket, taken before anything else of the machine is; gone from the file system when
+/// dropped.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: std::os::unix::net::UnixListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Takes `path`; who asks there waits until it is served.
+    ///
+    /// # Errors
+    /// [`BootError::Socket`]; also when another daemon answers there.
+    pub(super) fn take(path: &Path) -> Result<Self, BootError> {
+        let socket = bind(path).map_err(|source| BootError::Socket {
+            path: path.display().to_string(),
+            source,
+        })?;
+        Ok(Self {
+            socket,
+            path: path.to_owned(),
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            log::debug!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// Answers what is asked on the socket; the future serves until it is dropped.
 ///
 /// # Errors
-/// [`BootError::Socket`]; also when another daemon answers there.
+/// [`BootError::Runtime`].
 pub(super) fn serve(
-    path: &Path,
+    listener: &Listener,
     requests: Requests,
 ) -> Result<impl Future<Output = ()> + use<>, BootError> {
-    let listener = bind(path).map_err(|source| BootError::Socket {
-        path: path.display().to_string(),
-        source,
-    })?;
+    let runtime = |source| BootError::Runtime { source };
+    let socket = listener.socket.try_clone().map_err(runtime)?;
+    let socket = UnixListener::from_std(socket).map_err(runtime)?;
     let ask = |what: What| {
         get(move |State(requests): State<Requests>| async move { answer(&requests, what).await })
     };
@@ -60,14 +92,14 @@ pub(super) fn serve(
         .route("/v1/connections", get(connections))
         .with_state(requests);
     Ok(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(socket, router).await {
             log::error!("the management interface ended: {error}");
         }
     })
 }
 
 /// A socket that a dead daemon left behind is replaced, a living one's is not.
-fn bind(path: &Path) -> std::io::Result<UnixListener> {
+fn bind(path: &Path) -> std::io::Result<std::os::unix::net::UnixListener> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir)?;
     }
@@ -77,7 +109,8 @@ fn bind(path: &Path) -> std::io::Result<UnixListener> {
         }
         std::fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
     Ok(listener)
 }

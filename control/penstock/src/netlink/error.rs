@@ -28,7 +28,7 @@ pub(crate) enum NetlinkError {
         attempt: &'static str,
     },
     /// Linux refused.
-    #[error("{object}: cannot {attempt}: {source}{detail}{hint}")]
+    #[error("{object}: cannot {attempt}: {errno}{detail}{hint}")]
     Kernel {
         /// What it was about.
         object: String,
@@ -39,7 +39,7 @@ pub(crate) enum NetlinkError {
         /// What to do about it.
         hint: &'static str,
         /// The error number.
-        source: io::Error,
+        errno: io::Error,
     },
     /// A service address without any twin to put it on.
     #[error("{addr}: cannot add the service address: no port has a kernel twin yet")]
@@ -67,21 +67,21 @@ pub(crate) enum NetlinkError {
         seconds: u64,
     },
     /// The socket itself.
-    #[error("cannot {attempt}: {source}{hint}")]
+    #[error("cannot {attempt}: {errno}{hint}")]
     Socket {
         /// What was tried.
         attempt: &'static str,
         /// What to do about it.
         hint: &'static str,
         /// Why.
-        source: io::Error,
+        errno: io::Error,
     },
 }
 
 impl NetlinkError {
     /// From what the kernel answered.
     pub(super) fn kernel(object: &str, attempt: &'static str, answer: &ErrorMessage) -> Self {
-        let source = io::Error::from_raw_os_error(answer.raw_code().saturating_abs());
+        let errno = io::Error::from_raw_os_error(answer.raw_code().saturating_abs());
         let detail = sentence(&answer.header)
             .map(|text| format!(": {text}"))
             .unwrap_or_default();
@@ -89,41 +89,41 @@ impl NetlinkError {
             object: object.to_owned(),
             attempt,
             detail,
-            hint: hint(&source),
-            source,
+            hint: hint(&errno),
+            errno,
         }
     }
 
     /// From a system call on a socket.
-    pub(super) fn socket(attempt: &'static str, source: io::Error) -> Self {
+    pub(super) fn socket(attempt: &'static str, errno: io::Error) -> Self {
         Self::Socket {
             attempt,
-            hint: hint(&source),
-            source,
+            hint: hint(&errno),
+            errno,
         }
     }
 
     /// Whether the kernel says that there is no such device.
     pub(super) fn says_no_device(&self) -> bool {
         self.errno()
-            .is_some_and(|source| source.raw_os_error() == Some(ENODEV))
+            .is_some_and(|errno| errno.raw_os_error() == Some(ENODEV))
     }
 
     /// Whether the kernel says that it is there already.
     pub(super) fn says_exists(&self) -> bool {
         self.errno()
-            .is_some_and(|source| source.kind() == io::ErrorKind::AlreadyExists)
+            .is_some_and(|errno| errno.kind() == io::ErrorKind::AlreadyExists)
     }
 
     /// Whether the kernel says that the address is not there.
     pub(super) fn says_no_address(&self) -> bool {
         self.errno()
-            .is_some_and(|source| source.kind() == io::ErrorKind::AddrNotAvailable)
+            .is_some_and(|errno| errno.kind() == io::ErrorKind::AddrNotAvailable)
     }
 
     fn errno(&self) -> Option<&io::Error> {
         match self {
-            Self::Kernel { source, .. } | Self::Socket { source, .. } => Some(source),
+            Self::Kernel { errno, .. } | Self::Socket { errno, .. } => Some(errno),
             Self::Closed { .. }
             | Self::NoPlace { .. }
             | Self::NoTwin { .. }
@@ -133,8 +133,8 @@ impl NetlinkError {
 }
 
 /// The next step for somebody who reads the error.
-fn hint(source: &io::Error) -> &'static str {
-    match (source.kind(), source.raw_os_error()) {
+fn hint(errno: &io::Error) -> &'static str {
+    match (errno.kind(), errno.raw_os_error()) {
         (io::ErrorKind::PermissionDenied, Some(1)) => "; penstock needs CAP_NET_ADMIN",
         (io::ErrorKind::PermissionDenied, _) => {
             "; is IPv6 switched off there (sysctl net.ipv6.conf.<name>.disable_ipv6)?"
@@ -160,4 +160,48 @@ fn sentence(quote: &[u8]) -> Option<String> {
         rest = rest.get(len.next_multiple_of(4)..)?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroI32;
+
+    use super::*;
+
+    fn refused(code: i32, quote: Vec<u8>) -> NetlinkError {
+        let mut answer = ErrorMessage::default();
+        answer.code = NonZeroI32::new(-code);
+        answer.header = quote;
+        NetlinkError::kernel("front", "set the MAC", &answer)
+    }
+
+    #[test]
+    fn an_error_says_object_attempt_errno_and_hint() {
+        assert_eq!(
+            refused(1, Vec::new()).to_string(),
+            "front: cannot set the MAC: Operation not permitted (os error 1); penstock needs \
+             CAP_NET_ADMIN"
+        );
+        assert!(refused(19, Vec::new()).says_no_device());
+        assert!(refused(17, Vec::new()).says_exists());
+        assert!(refused(99, Vec::new()).says_no_address());
+    }
+
+    #[test]
+    fn the_kernels_sentence_is_found_behind_other_attributes() {
+        let mut quote = vec![0; QUOTED_HEADER_BYTES];
+        quote.extend([8, 0, 2, 0, 1, 2, 3, 4]);
+        quote.extend([9, 0, 1, 0]);
+        quote.extend(b"Why?\0\0\0\0");
+        let text = refused(22, quote.clone()).to_string();
+        assert!(
+            text.contains("Invalid argument (os error 22): Why?;"),
+            "{text}"
+        );
+        // Whatever else is there, it is no reason to fail.
+        for len in 0..quote.len() {
+            refused(22, quote[..len].to_vec());
+        }
+        refused(22, [quote, vec![0; 8]].concat());
+    }
 }

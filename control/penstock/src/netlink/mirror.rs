@@ -35,6 +35,11 @@ const QUIET: Duration = Duration::from_millis(20);
 /// A picture that took long to make is made again only after so many times that long: with very
 /// large tables mirroring takes at most this share of the control side's time.
 const COST_FACTOR: u32 = 4;
+/// But workers wait no longer than this for a change.
+const QUIET_MAX: Duration = Duration::from_millis(200);
+/// The kernel says when a dump may lack entries because others came and went meanwhile. So often
+/// it is begun anew before what there is gets used, and asked again a little later.
+const DUMP_TRIES: u32 = 8;
 
 /// Mirrors until it fails.
 pub(super) async fn run(
@@ -58,6 +63,7 @@ async fn follow(
     let mut tables = Tables::new(twins);
     let mut todo = Change::Unclear;
     let mut gate = Instant::now();
+    let mut first = true;
     loop {
         while todo == Change::Nothing {
             todo = events.next(&mut tables).await?;
@@ -72,8 +78,8 @@ async fn follow(
         let begin = Instant::now();
         if todo == Change::Unclear {
             events.discard()?;
-            tables = Tables::new(twins);
-            let whole = dump(requests, &mut tables).await?;
+            let whole;
+            (tables, whole) = dump(requests, twins).await?;
             todo = if whole {
                 Change::Nothing
             } else {
@@ -82,14 +88,27 @@ async fn follow(
         } else {
             todo = Change::Nothing;
         }
-        publish(sender, tables.picture());
+        publish(sender, tables.picture(), first);
+        first = false;
         let end = Instant::now();
-        gate = end + QUIET.max((end - begin) * COST_FACTOR);
+        gate = end + ((end - begin) * COST_FACTOR).clamp(QUIET, QUIET_MAX);
     }
 }
 
 /// Reads everything; false if it changed meanwhile so that entries may be missing.
-async fn dump(requests: &Requests, tables: &mut Tables) -> Result<bool, NetlinkError> {
+async fn dump(requests: &Requests, twins: &[TwinLink]) -> Result<(Tables, bool), NetlinkError> {
+    let mut tables = Tables::new(twins);
+    for _ in 1..DUMP_TRIES {
+        if dump_once(requests, &mut tables).await? {
+            return Ok((tables, true));
+        }
+        tables = Tables::new(twins);
+    }
+    let whole = dump_once(requests, &mut tables).await?;
+    Ok((tables, whole))
+}
+
+async fn dump_once(requests: &Requests, tables: &mut Tables) -> Result<bool, NetlinkError> {
     let mut routes_v6 = RouteMessage::default();
     routes_v6.header.address_family = AddressFamily::Inet6;
     let mut routes_v4 = RouteMessage::default();
@@ -119,10 +138,10 @@ async fn dump(requests: &Requests, tables: &mut Tables) -> Result<bool, NetlinkE
     Ok(whole)
 }
 
-/// Wakes the receivers only for a picture that differs.
-fn publish(sender: &watch::Sender<Picture>, picture: Picture) {
+/// Wakes the receivers for the first picture, be it empty, and then for each that differs.
+fn publish(sender: &watch::Sender<Picture>, picture: Picture, first: bool) {
     sender.send_if_modified(|last| {
-        let differs = *last != picture;
+        let differs = first || *last != picture;
         if differs {
             *last = picture;
         }

@@ -3,9 +3,9 @@
 //!
 //! A dump [`load`](Tables::load)s them, notifications are [`apply`](Tables::apply)ed on top.
 //! Notifications do not say everything: Linux removes IPv4 routes silently when a link goes down,
-//! when their preferred source address goes, or when their nexthop object goes; and where several
-//! routes share prefix and metric a notification does not say which of them it is about. In these
-//! cases the answer is [`Change::Unclear`], and the caller dumps anew.
+//! when their nexthop object goes or, before 6.6, when their preferred source address goes; and
+//! where several routes share prefix and metric a notification does not say which of them it is
+//! about. In these cases the answer is [`Change::Unclear`], and the caller dumps anew.
 
 mod read;
 #[cfg(test)]
@@ -213,7 +213,8 @@ impl Tables {
     }
 
     /// Routes as Linux finds them: the first table that has any match for a destination decides,
-    /// be the match of a later table longer.
+    /// be the match of a later table longer. Only `local` and `main` of IPv4 are searched as one
+    /// (`fib_unmerge` in the kernel's `fib_frontend.c`), in which `local` precedes among equals.
     fn visible_routes(&self) -> Vec<(Prefix, u32, Route)> {
         let mut routes = Vec::with_capacity(self.routes.len());
         let mut earlier = Covered::default();
@@ -228,7 +229,10 @@ impl Tables {
             let Some(entry) = entries.first() else {
                 continue;
             };
-            if earlier.covers(key.len, key.network) {
+            let merged = table == Table::Main && key.network.is_v4();
+            if merged && earlier.has(key.len, key.network)
+                || !merged && earlier.covers(key.len, key.network)
+            {
                 continue;
             }
             of_table.push((key.len, key.network));
@@ -338,6 +342,11 @@ impl Covered {
     fn add(&mut self, prefixes: &[(u8, Addr)]) {
         self.lengths.extend(prefixes.iter().map(|(len, _)| *len));
         self.prefixes.extend(prefixes);
+    }
+
+    /// Whether an earlier table has this very prefix.
+    fn has(&self, len: u8, network: Addr) -> bool {
+        self.prefixes.contains(&(len, network))
     }
 
     /// Whether a prefix of an earlier table contains this one.

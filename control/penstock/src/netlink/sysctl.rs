@@ -70,7 +70,8 @@ const SETTINGS: &[Setting] = &[
     // As IPv4: setting the link down and up again keeps its addresses.
     ipv6_if_there("keep_addr_on_down", "1"),
     // Advertisements say that we are a router, which the servers' gateway is (RFC 4861 §7.3.3). To
-    // forward, Linux also wants `all/forwarding`, which is the operator's, or, since 6.17, the next.
+    // forward, Linux also wants `all/forwarding`, which is the operator's, or, since 6.17, the
+    // next.
     ipv6("forwarding", "1"),
     ipv6_if_there("force_forwarding", "1"),
 ];

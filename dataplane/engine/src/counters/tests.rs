@@ -63,7 +63,8 @@ fn a_drop_counts_for_its_reason_and_in_the_sum() {
 
 #[test]
 fn each_packet_counter_stands_on_its_side_of_the_identity() {
-    let counters: [(fn(&WorkerCounters) -> &Counter, (u64, u64)); 10] = [
+    type Field = fn(&WorkerCounters) -> &Counter;
+    let counters: [(Field, (u64, u64)); 10] = [
         (|w| &w.rx, (1, 0)),
         (|w| &w.injected, (1, 0)),
         (|w| &w.redirected_in, (1, 0)),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Ethernet headers: put on when a packet leaves, 802.1Q tags included.
 
+use core::cmp::Ordering;
+
 use model::addr::Mac;
 use model::snapshot::Interface;
 use wire::buffer::{BufferError, PacketBuf};
@@ -109,9 +111,10 @@ pub fn tag<B: PacketBuf>(packet: &mut B, vlan: Option<u16>) -> Result<(), Buffer
 }
 
 fn resize_front<B: PacketBuf>(packet: &mut B, from: usize, to: usize) -> Result<(), BufferError> {
-    if to > from {
-        packet.prepend(to - from)
-    } else {
-        packet.trim_front(from - to)
+    match to.cmp(&from) {
+        Ordering::Greater => packet.prepend(to - from),
+        // Nearly every packet; a call into DPDK saved.
+        Ordering::Equal => Ok(()),
+        Ordering::Less => packet.trim_front(from - to),
     }
 }

@@ -120,6 +120,20 @@ fn a_service_that_is_gone_leaves_nothing_to_its_successor() {
 }
 
 #[test]
+fn a_service_deleted_and_added_again_starts_at_zero_though_its_connections_live() {
+    let mut bench = Bench::new(SERVICE);
+    let mut stats = stats(&bench);
+    send(&mut bench, 3, 100);
+    bench.apply("delete-service");
+    bench.apply("service udp 10.0.0.100:53 rr\nreal 10.1.0.11:53");
+    stats.observe(&bench.snapshot().services);
+    assert_eq!(of_service(&bench, &stats), Traffic::default());
+    send(&mut bench, 1, 100);
+    assert_eq!(bench.board(0).worker.connections.get(), 3, "the same");
+    assert_eq!(of_service(&bench, &stats), inbound(0, 1, 100));
+}
+
+#[test]
 fn a_slot_nobody_has_counts_nothing() {
     let bench = Bench::new(SERVICE);
     let stats = stats(&bench);

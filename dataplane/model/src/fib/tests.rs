@@ -159,7 +159,10 @@ proptest! {
         wanted in prop::collection::vec(some_addr(), 1..40),
     ) {
         let mut fib = builder();
-        let routes: Vec<_> = (0u16..).zip(routes).map(|(n, (p, metric))| (p, metric, via(n))).collect();
+        let routes: Vec<_> = (0u16..)
+            .zip(routes)
+            .map(|(n, (p, metric))| (p, metric, via(n)))
+            .collect();
         for (prefix, metric, route) in &routes {
             fib.route(*prefix, *metric, *route);
         }
@@ -169,7 +172,9 @@ proptest! {
                 .iter()
                 .enumerate()
                 .filter(|(_, (prefix, _, _))| prefix.contains(addr))
-                .max_by_key(|(place, (prefix, metric, _))| (prefix.len, Reverse(*metric), Reverse(*place)))
+                .max_by_key(|(place, (prefix, metric, _))| {
+                    (prefix.len, Reverse(*metric), Reverse(*place))
+                })
                 .map(|(_, (_, _, route))| *route);
             prop_assert_eq!(fib.route(addr), best, "{:?}", addr);
         }

@@ -71,8 +71,8 @@ pub(super) fn link(message: &LinkMessage) -> Option<(u32, Link)> {
 
 /// A neighbour, with what is known of it.
 ///
-/// Groups are left out: Linux lists their MACs as neighbours (`NUD_NOARP`), but they follow from the
-/// address.
+/// Groups are left out: Linux lists their MACs as neighbours (`NUD_NOARP`), but they follow from
+/// the address.
 pub(super) fn neighbour(message: &NeighbourMessage) -> Option<((u32, Addr), Option<Neighbour>)> {
     if message.header.flags.contains(NeighbourFlags::Proxy) {
         return None;

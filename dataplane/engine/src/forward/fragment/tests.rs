@@ -151,7 +151,11 @@ proptest! {
     fn pieces_make_the_original_again(
         len in 0usize..3000,
         mtu in 68u32..2000,
-        options in prop::sample::select(vec![vec![], vec![1, 1, 1, 0], vec![148, 4, 0, 0, 7, 3, 4, 0]]),
+        options in prop::sample::select(vec![
+            vec![],
+            vec![1, 1, 1, 0],
+            vec![148, 4, 0, 0, 7, 3, 4, 0],
+        ]),
         first_segment in 28usize..400,
         l3_offset in prop::sample::select(vec![0u16, 14, 18]),
     ) {

@@ -132,7 +132,10 @@ fn agree(scheduler: &'static str, events: &[Event]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(200)
+    })]
 
     #[test]
     fn rr_is_the_kernels(events in prop::collection::vec(event(), 1..60)) {

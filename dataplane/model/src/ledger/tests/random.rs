@@ -83,7 +83,10 @@ fn check(ledger: &Ledger) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(300)
+    })]
 
     #[test]
     fn lists_slots_and_epochs_agree_after_any_operations(
@@ -103,7 +106,9 @@ proptest! {
                 }
                 Step::Release(id) => drop(ledger.release_real(RealId(id))),
                 Step::Publish => drop(ledger.snapshot()),
-                Step::Acknowledge(generation) => ledger.acknowledged(generation.min(ledger.generation)),
+                Step::Acknowledge(generation) => {
+                    ledger.acknowledged(generation.min(ledger.generation));
+                }
             }
             check(&ledger);
             for service in ledger.services().services() {
@@ -120,7 +125,9 @@ proptest! {
     }
 
     #[test]
-    fn an_add_undone_leaves_the_list_as_it_was(hosts in prop::sample::subsequence(vec![11u8, 12, 13, 14], 0..4)) {
+    fn an_add_undone_leaves_the_list_as_it_was(
+        hosts in prop::sample::subsequence(vec![11u8, 12, 13, 14], 0..4),
+    ) {
         let mut ledger = with_servers(&hosts);
         let before = list(&ledger);
         ledger.apply(&add(99, 3)).unwrap();
