@@ -47,7 +47,10 @@ type Error = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Error> {
     println!("ns per connection: choose, count in, make active, count out; median of {ROUNDS}");
-    println!("{:>8} {:>8} {:>8} {:>8} {:>8}", "", 10, 100, 1000, "1000/10");
+    println!(
+        "{:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", 10, 100, 1000, "1000/10"
+    );
     for kind in SchedulerKind::ALL {
         let mut fixtures: Vec<Fixture> = LENGTHS
             .into_iter()
@@ -144,7 +147,10 @@ impl Fixture {
     }
 
     fn open(&mut self) -> Result<(), Error> {
-        self.client = self.client.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.client = self
+            .client
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
         let request = Request {
             client_ip: Ipv4Addr::from(self.client).into(),
             cport: 1024,
@@ -174,7 +180,10 @@ impl Fixture {
     fn close(&mut self) -> Result<(), Error> {
         let which = self.client as usize % 8 % self.open.len().max(1);
         let id = self.open.remove(which).ok_or("nothing is open")?;
-        self.board.real(id).ok_or("no such slot")?.count(true, false);
+        self.board
+            .real(id)
+            .ok_or("no such slot")?
+            .count(true, false);
         self.schedulers.unbound(id, self.snapshot.services.real(id));
         Ok(())
     }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use model::addr::Addr;
 use model::ids::{REALS_MAX, SERVICES_MAX};
-use model::service::{
-    ForwardMode, Protocol, RealKey, SchedulerKind, ServiceKey, Weight,
-};
+use model::service::{ForwardMode, Protocol, RealKey, SchedulerKind, ServiceKey, Weight};
 use model::tunnel::Tunnel;
 
 use crate::address::{self, AddressError};

@@ -124,7 +124,12 @@ fn a_lower_threshold_above_the_upper_one_is_refused() {
         "connections_max = 5\nconnections_min = 6\n",
         "connections_max = 0\nconnections_min = 6\n",
     ] {
-        let error = one_error(&limits(bad), Code::Thresholds, (12, 19), "above connections_max");
+        let error = one_error(
+            &limits(bad),
+            Code::Thresholds,
+            (12, 19),
+            "above connections_max",
+        );
         assert_eq!(error.key, "service.web.server[1].connections_min");
     }
     let config = crate::parse(&limits("connections_max = 5\nconnections_min = 5\n")).unwrap();

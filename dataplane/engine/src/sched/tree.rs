@@ -55,10 +55,9 @@ impl Aspect {
             | SchedulerKind::Lblc
             | SchedulerKind::Lblcr => Self::Best(Order::of(kind)),
             SchedulerKind::Twos | SchedulerKind::Random => Self::Sum,
-            SchedulerKind::Dh
-            | SchedulerKind::Sh
-            | SchedulerKind::Mh
-            | SchedulerKind::Conhash => Self::None,
+            SchedulerKind::Dh | SchedulerKind::Sh | SchedulerKind::Mh | SchedulerKind::Conhash => {
+                Self::None
+            }
         }
     }
 }
@@ -124,7 +123,8 @@ impl Tree {
         {
             seated(*id, self.seats.len());
             let real = field.set.real(*id);
-            self.seats.push(real.map_or_else(Seat::default, |real| field.seat(real)));
+            self.seats
+                .push(real.map_or_else(Seat::default, |real| field.seat(real)));
             budget -= 1;
         }
         while budget > 0 && self.unmade > 0 {
@@ -162,7 +162,11 @@ impl Tree {
         } else {
             real.spec.weight.get()
         };
-        if self.seats.get(place).is_some_and(|seat| seat.weight != weight) {
+        if self
+            .seats
+            .get(place)
+            .is_some_and(|seat| seat.weight != weight)
+        {
             self.settle(loads);
             if let Some(seat) = self.seats.get_mut(place) {
                 seat.weight = weight;
@@ -187,12 +191,19 @@ impl Tree {
         }
     }
 
-    /// Makes the nodes above a seat that has changed.
+    /// Makes the nodes above a seat that has changed. What the node below says is carried along,
+    /// so that the siblings, whose places are known beforehand, are all that has to be loaded.
     fn climb(&mut self, place: usize) {
         let mut node = self.size + place;
+        let mut made = self.node(node);
         while node / 2 > self.unmade {
+            let sibling = self.node(node ^ 1);
+            made = if node % 2 == 0 {
+                self.join(made, sibling)
+            } else {
+                self.join(sibling, made)
+            };
             node /= 2;
-            let made = self.merge(node);
             let Some(before) = self.nodes.get_mut(node) else {
                 return;
             };
@@ -206,7 +217,12 @@ impl Tree {
     }
 
     fn merge(&self, node: usize) -> u64 {
-        let (left, right) = (self.node(2 * node), self.node(2 * node + 1));
+        self.join(self.node(2 * node), self.node(2 * node + 1))
+    }
+
+    /// What the node above two others says.
+    #[inline]
+    fn join(&self, left: u64, right: u64) -> u64 {
         match self.aspect {
             Aspect::None => 0,
             Aspect::Heaviest => left.max(right),
@@ -226,6 +242,7 @@ impl Tree {
         }
     }
 
+    #[inline]
     fn beats(&self, order: Order, later: u64, earlier: u64) -> bool {
         let seat = |place: u64| self.seats.get(usize::try_from(place).ok()?);
         seat(later)
@@ -245,14 +262,22 @@ impl Tree {
             Aspect::Heaviest | Aspect::Sum => seat.map_or(0, |seat| u64::from(seat.weight)),
             Aspect::Best(order) => seat.map_or(NOBODY, |seat| {
                 let slack = if seat.has_slack() { SLACK } else { 0 };
-                let place = if order.open(seat) { place as u64 } else { NOBODY };
+                let place = if order.open(seat) {
+                    place as u64
+                } else {
+                    NOBODY
+                };
                 place | slack
             }),
         }
     }
 
     fn root(&self) -> u64 {
-        if self.seats.is_empty() { 0 } else { self.node(1) }
+        if self.seats.is_empty() {
+            0
+        } else {
+            self.node(1)
+        }
     }
 
     /// The leaf under `node` that `goes_right` leads to.
@@ -328,3 +353,6 @@ impl Roster for Settled<'_> {
         self.0.root() & SLACK != 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,7 @@ use super::draw::Random;
 use super::roster::{Field, Roster};
 
 /// Draws are from 0 to the sum of weights, both included, so the first server has one chance more.
-pub(super) fn pick(
-    field: &Field<'_>,
-    roster: &impl Roster,
-    random: &mut Random,
-) -> Option<RealId> {
+pub(super) fn pick(field: &Field<'_>, roster: &impl Roster, random: &mut Random) -> Option<RealId> {
     let bound = roster.total() + 1;
     if bound == 1 {
         return None;

@@ -183,7 +183,10 @@ impl Schedulers {
                 self.fold(*id, set);
             }
         }
-        let ready = self.states.get(id.index()).is_some_and(|s| s.tree.is_ready());
+        let ready = self
+            .states
+            .get(id.index())
+            .is_some_and(|s| s.tree.is_ready());
         if !ready {
             self.build(id, set, PLACES_A_STEP);
         }

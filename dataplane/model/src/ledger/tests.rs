@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 mod lives;
 mod random;
+mod tables;
 
 use std::sync::Arc;
 use std::vec;
@@ -8,7 +9,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::addr::Addr;
-use crate::service::{ForwardMode, Protocol, SchedulerKind};
+use crate::service::{ForwardMode, Protocol, SchedulerFlags, SchedulerKind};
 
 fn ledger() -> Ledger {
     Ledger::new(Hasher::with_seeds(1, 2, 3, 4))

@@ -21,8 +21,9 @@ pub const MH_SIZE: u32 = 4093;
 const MH_WEIGHT_BITS: u32 = 6;
 /// Points on conhash's ring of a server of the smallest weight (DPVS has as many).
 const RING_POINTS: u32 = 160;
-/// Points of the whole ring at most; a server keeps one.
-const RING_POINTS_MAX: u64 = 1 << 20;
+/// Points of the whole ring at most, so that it stays in a core's cache; a server keeps one.
+/// Beyond, all servers have proportionally fewer, and one that comes moves some of the others'.
+const RING_POINTS_MAX: u64 = 1 << 16;
 /// Key of the ring's points and of the clients on it.
 const RING_KEY: u64 = 0x7065_6e73_746f_636b;
 

@@ -132,16 +132,11 @@ fn options_of_a_tunnel_that_do_not_fit_are_malformed() {
 fn what_is_not_there_yet_is_named() {
     for (line, what) in [
         ("-A -f 5 -s rr", "services by firewall mark"),
-        ("-A -t 10.0.0.100:80 -s sed", "scheduler sed"),
+        ("-A -t 10.0.0.100:80 -s dlb", "scheduler dlb"),
         ("-A -t 10.0.0.100:80 -s rr -p 300", "persistence"),
         ("-A -t 10.0.0.100:0 -s rr", "services on every port"),
         ("-A -u 10.0.0.100:53 -s rr -o", "one-packet scheduling"),
-        ("-A -t 10.0.0.100:80 -s rr -b sh-port", "scheduler flags"),
         ("-A --sctp-service 10.0.0.100:80", "SCTP"),
-        (
-            "-a -t 10.0.0.100:80 -r 10.1.0.11:80 -m -x 4 -y 0",
-            "connection thresholds",
-        ),
     ] {
         assert_eq!(said(line), format!("unsupported: {what}"), "{line}");
     }
@@ -181,4 +176,26 @@ fn every_scheduler_there_is_can_be_named() {
         );
     }
     assert_eq!(ForwardMode::Nat.name(), "nat");
+}
+
+#[test]
+fn scheduler_flags_are_added_up() {
+    let Ok(Change::Op(Op::AddService { spec, .. })) =
+        parse("-A -t 10.0.0.100:80 -s sh -b sh-port,sh-fallback")
+    else {
+        panic!("not an added service");
+    };
+    assert_eq!(spec.flags.words(spec.scheduler), "sh-fallback,sh-port");
+    let unknown = parse("-A -t 10.0.0.100:80 -s sh -b sh-prot");
+    assert!(matches!(unknown, Err(LineError::Malformed(..))));
+}
+
+#[test]
+fn thresholds_are_read() {
+    let Ok(Change::Op(Op::AddReal { spec, .. })) =
+        parse("-a -t 10.0.0.100:80 -r 10.1.0.11:80 -m -x 8 -y 4")
+    else {
+        panic!("not an added server");
+    };
+    assert_eq!((spec.limits.upper, spec.limits.lower), (8, 4));
 }

@@ -199,9 +199,7 @@ impl<'a> World<'a> {
         let expected = self.kernel.schedule(packet, self.tables);
         let services = &self.snapshot.services;
         let service = services.find(&key()).unwrap();
-        let chosen = self
-            .schedulers
-            .pick(service, services, &request, self.now);
+        let chosen = self.schedulers.pick(service, services, &request, self.now);
         let real = chosen.map(|id| services.real(id).unwrap());
         let name = real.map(|real| real.key.real_ip.v4_octets()[3]);
         assert_eq!(name, expected, "{packet:?} {:?}", self.kernel);

@@ -324,9 +324,9 @@ impl Svc {
             if dest.active == 0 {
                 return Some(dest.name);
             }
-            if least
-                .is_none_or(|least| (least.active + 1) * dest.weight > (dest.active + 1) * least.weight)
-            {
+            if least.is_none_or(|least| {
+                (least.active + 1) * dest.weight > (dest.active + 1) * least.weight
+            }) {
                 least = Some(dest);
             }
         }
@@ -377,11 +377,13 @@ impl Svc {
             }
         }
         let [first, second] = choices.map(|choice| choice.expect("drawn within the sum"));
-        Some(if second.weight * first.overhead() > first.weight * second.overhead() {
-            second.name
-        } else {
-            first.name
-        })
+        Some(
+            if second.weight * first.overhead() > first.weight * second.overhead() {
+                second.name
+            } else {
+                first.name
+            },
+        )
     }
 
     fn random(&self) -> Option<u8> {

@@ -143,6 +143,8 @@ fn the_number_of_servers_is_bounded_and_a_full_house_is_told() {
             },
             spec: weight(1),
             state: RealState::Deleted,
+            last_weight: Weight::QUIESCED,
+            reprieves: 0,
         })
     });
     ledger.set.reals = slots.collect();

@@ -68,9 +68,7 @@ impl Svc {
         let table = tables.mh.entry(weights).or_insert_with_key(|w| mh_fill(w));
         let port = if self.port { packet.port } else { 0 };
         let hash = |offset: u32| {
-            let value = offset
-                .wrapping_add(port.into())
-                .wrapping_add(packet.source);
+            let value = offset.wrapping_add(port.into()).wrapping_add(packet.source);
             hsiphash(value, 2_654_435_761) as usize % 4093
         };
         self.around(table, hash)
@@ -111,7 +109,10 @@ fn ring(weights: &[(u8, i64)]) -> Vec<(u32, u8)> {
     for (name, weight) in weights {
         let seed = seed(address(*name), 80);
         for n in 0..u64::try_from(160 * weight / divisor).expect("not negative") {
-            points.push(((siphash(0x7065_6e73_746f_636b, seed ^ n, 0) >> 32) as u32, *name));
+            points.push((
+                (siphash(0x7065_6e73_746f_636b, seed ^ n, 0) >> 32) as u32,
+                *name,
+            ));
         }
     }
     points
@@ -173,7 +174,10 @@ fn hsiphash(value: u32, key: u64) -> u32 {
 fn siphash(key: u64, block: u64, length: u64) -> u64 {
     let block = length << 56 | block;
     let mut v: [u64; 4] = [0; 4];
-    for (v, letters) in v.iter_mut().zip([b"somepseu", b"dorandom", b"lygenera", b"tedbytes"]) {
+    for (v, letters) in v
+        .iter_mut()
+        .zip([b"somepseu", b"dorandom", b"lygenera", b"tedbytes"])
+    {
         *v = u64::from_be_bytes(*letters) ^ key;
     }
     v[3] ^= block;
