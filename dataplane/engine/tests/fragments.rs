@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Fragments in any order, through any workers: the datagram that arrives is the one that was sent,
 //! and what never becomes one costs a bounded amount of memory for a bounded time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail their test"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

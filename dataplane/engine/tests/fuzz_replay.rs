@@ -66,7 +66,7 @@ const ACK: u8 = 0x10;
 /// Pieces of one datagram, by their numbers, each to the next worker.
 fn pieces(host: u8, flags: u8, numbers: impl Iterator<Item = u8>) -> Vec<u8> {
     numbers
-        .flat_map(|number| [number % 3 << 4 | 1, 15, host, flags, number])
+        .flat_map(|number| [((number % 3) << 4) | 1, 15, host, flags, number])
         .collect()
 }
 
