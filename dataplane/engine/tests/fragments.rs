@@ -193,7 +193,7 @@ proptest! {
             let parsed = parse(&there, there.len()).unwrap();
             if datagram.service != 1 {
                 // The answer, from whoever got it.
-                let server = std::net::IpAddr::from(std::net::Ipv6Addr::from(parsed.destination).to_canonical());
+                let server = std::net::Ipv6Addr::from(parsed.destination).to_canonical();
                 let server = std::net::SocketAddr::new(server, parsed.destination_port).to_string();
                 let answer = datagram.fragments(&server, &client, true);
                 let back = datagram.travel(&mut bench, 1, &answer);

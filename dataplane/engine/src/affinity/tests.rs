@@ -155,3 +155,26 @@ fn another_key_spreads_otherwise() {
     let same = one.iter().zip(&other).filter(|(a, b)| a == b).count();
     assert!((20..120).contains(&same), "{same} of 256, 64 expected");
 }
+
+#[test]
+fn fragments_of_a_datagram_have_one_collector_and_spread_over_the_workers() {
+    for workers in 1..=4u16 {
+        let bench = bench(workers.into());
+        let mut counts = std::vec![0u32; usize::from(workers)];
+        for ident in 0..4000 {
+            let key = DatagramKey {
+                source: "203.0.113.7".parse().unwrap(),
+                destination: "10.0.0.100".parse().unwrap(),
+                ident,
+                protocol: 17,
+            };
+            match collector(&key, bench.snapshot()) {
+                None => assert_eq!(workers, 1),
+                Some(worker) => counts[worker.index()] += 1,
+            }
+        }
+        let share = 4000 / u32::from(workers);
+        let even = counts.iter().all(|count| count.abs_diff(share) < share / 8);
+        assert!(workers == 1 || even, "{counts:?}");
+    }
+}
