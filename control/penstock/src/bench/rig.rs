@@ -16,9 +16,13 @@ use model::fib::{Fib, FibBuilder, Hasher, Route};
 use model::ids::{IfaceId, PortId, REALS_MAX, WorkerId};
 use model::ledger::Ledger;
 use model::op::Op;
-use model::service::{Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Weight};
+use model::service::{
+    Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Thresholds,
+    Weight,
+};
 use model::snapshot::{Interface, Interfaces, Snapshot};
 use model::time::Instant;
+use model::tunnel::Tunnel;
 use worker::memory::HugeFlowMemory;
 use worker::snapshot::{Publisher, channel};
 use worker::transmit::Exit;
@@ -288,6 +292,8 @@ fn snapshot(point: &Point, hasher: &Hasher) -> Result<Snapshot, BenchError> {
     let spec = ServiceSpec {
         name: "bench".into(),
         scheduler: SchedulerKind::Rr,
+        flags: SchedulerFlags::NONE,
+        mss_clamp: None,
     };
     let mut ledger = Ledger::new(hasher.clone());
     ledger.set_interfaces(Interfaces::new(vec![Interface {
@@ -310,6 +316,8 @@ fn snapshot(point: &Point, hasher: &Hasher) -> Result<Snapshot, BenchError> {
         let spec = RealSpec {
             mode: point.mode.forward(),
             weight,
+            tunnel: Tunnel::default(),
+            limits: Thresholds::NONE,
         };
         ledger.apply(&Op::AddReal {
             service,
