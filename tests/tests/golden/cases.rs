@@ -8,6 +8,8 @@ use wire::tcp::flags::{ACK, FIN, PSH, RST, SYN};
 
 use super::Record;
 
+mod related;
+
 /// A case as its files are written from.
 pub(super) struct Case {
     pub(super) name: &'static str,
@@ -128,6 +130,7 @@ pub(super) fn all() -> Vec<Case> {
         limits(),
         vlans(),
         linux(),
+        related::all(),
     ]
     .into_iter()
     .flatten()
@@ -236,7 +239,7 @@ fn nat_more() -> Vec<Build> {
         .farm(Frame::udp("10.1.0.11:5000", "203.0.113.1:123").ttl(1)),
         web(
             "fragments_of_a_service",
-            "Fragments of a service's packets are not forwarded yet.",
+            "A SYN in two fragments is one packet, and leaves in two.",
         )
         .bytes(
             0,
