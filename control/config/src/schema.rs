@@ -463,7 +463,7 @@ static SERVICE: Table = Table {
             kind: Kind::Integer(MSS_MIN, MSS_MAX),
             preset: Preset::Otherwise("as announced"),
             change: Change::Live,
-            doc: "Bytes of the largest TCP segment that a client or server may announce in its SYN.",
+            doc: "Bytes of the largest TCP segment that either side may announce in its SYN.",
             example: "1400",
         },
         section(

@@ -7,8 +7,8 @@
 //!                 pieces sorted by offset, none overlapping ─► complete? ─► all of them, in order
 //! ```
 //!
-//! Everything is bounded: pieces, datagrams, pieces of one datagram, and how long any of them waits.
-//! When there is no room the oldest datagram goes: a whole one needs milliseconds, a flood of
+//! Everything is bounded: pieces, datagrams, pieces of one datagram, and how long any of them
+//! waits. When there is no room the oldest datagram goes: a whole one needs milliseconds, a flood of
 //! fragments that never complete must not lock others out for [`WAIT_MAX`]. Why datagrams are put
 //! together at all is told in `docs/decisions/0010-fragments.md`.
 
@@ -241,8 +241,8 @@ impl<B> Fragments<B> {
     /// room ([`Self::is_full_for`]).
     ///
     /// # Errors
-    /// The fragment, and why. Unless it is a duplicate, [`Self::pop_of`] then gives what else of its
-    /// datagram there is.
+    /// The fragment, and why. Unless it is a duplicate, [`Self::pop_of`] then gives what else of
+    /// its datagram there is.
     pub fn insert(
         &mut self,
         place: &Place,

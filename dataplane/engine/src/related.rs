@@ -9,8 +9,8 @@
 //!
 //! An error travels against the packet it is about, so the key of that packet's answer finds the
 //! flow and the direction in one lookup, and names the worker whose flow it is. NAT translates both
-//! headers ([`icmp_translate`]); DR and TUN pass the error on as it is. What has no flow goes the way of
-//! any other packet.
+//! headers ([`icmp_translate`]); DR and TUN pass the error on as it is. What has no flow goes the
+//! way of any other packet.
 
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ipv4::IpProtocol;

@@ -115,8 +115,9 @@ drop_reasons! {
     RxMalformedL4 = "rx_malformed_l4",
     /// An ICMP error about a NAT connection whose checksum is wrong.
     RxBadIcmpChecksum = "rx_bad_icmp_checksum",
-    /// A fragment that no packet can be made of: empty, cut at no multiple of eight bytes, of another
-    /// mind than the rest about congestion marks, or of a packet that is malformed as a whole.
+    /// A fragment that no packet can be made of: empty, cut at no multiple of eight bytes, of
+    /// another mind than the rest about congestion marks, or of a packet that is malformed as a
+    /// whole.
     FragmentMalformed = "fragment_malformed",
     /// A fragment that is there already.
     FragmentDuplicate = "fragment_duplicate",

@@ -175,7 +175,10 @@ impl Datagram {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(120) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(120)
+    })]
 
     #[test]
     fn the_datagram_that_arrives_is_the_one_that_was_sent(
@@ -212,7 +215,10 @@ proptest! {
     #[test]
     fn fragments_that_fit_nowhere_never_crash_and_do_not_stay(
         workers in 1..=4usize,
-        pieces in vec((0..40u16, 0..80usize, any::<bool>(), 0..6u32, any::<bool>(), 0..4usize), 1..600),
+        pieces in vec(
+            (0..40u16, 0..80usize, any::<bool>(), 0..6u32, any::<bool>(), 0..4usize),
+            1..600,
+        ),
     ) {
         let mut bench = Bench::new(&format!("workers {workers}\n{SERVICES}"));
         for (offset, len, more, ident, v4, receiver) in pieces {

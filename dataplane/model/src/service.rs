@@ -145,7 +145,8 @@ pub struct ServiceSpec {
     pub scheduler: SchedulerKind,
     /// Its switches.
     pub flags: SchedulerFlags,
-    /// The largest TCP segment that either side may announce in a SYN, in bytes; `None` leaves them.
+    /// The largest TCP segment that either side may announce in a SYN, in bytes; `None` leaves
+    /// what they announce.
     pub mss_clamp: Option<u16>,
 }
 

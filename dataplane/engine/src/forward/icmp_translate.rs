@@ -3,12 +3,14 @@
 //! address that its receiver knows (`ip_vs_nat_icmp`, `ip_vs_nat_icmp_v6`; RFC 5508 §4.2).
 //!
 //! ```text
-//!   towards the server:  to VIP,       quotes VIP:vport > client   becomes  to RIP,   RIP:rport > client
-//!   towards the client:  from anybody, quotes client > RIP:rport   becomes  from VIP, client > VIP:vport
+//!   towards the server   to VIP,       quotes VIP:vport > client
+//!              becomes   to RIP,       quotes RIP:rport > client
+//!   towards the client   from anybody, quotes client > RIP:rport
+//!              becomes   from VIP,     quotes client > VIP:vport
 //! ```
 //!
-//! The kernel leaves the transport checksum inside the quote stale. Here it is brought up to date if
-//! the quote is long enough to have one, so the receiver sees its own packet again, bit by bit.
+//! The kernel leaves the transport checksum inside the quote stale. Here it is brought up to date
+//! if the quote is long enough to have one, so the receiver sees its own packet again.
 
 use model::addr::Addr;
 use wire::buffer::PacketBuf;

@@ -216,7 +216,10 @@ fn a_fragment_that_cannot_be_placed_has_no_place() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(300)
+    })]
 
     /// Whatever comes, the bounds hold, nothing is lost, and what is given out is whole.
     #[test]

@@ -72,7 +72,10 @@ fn what_has_no_such_option_or_a_broken_list_is_left_alone() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(500)
+    })]
 
     #[test]
     fn whatever_the_options_the_sum_stays_right(

@@ -105,7 +105,7 @@ fn a_bad_frame_is_dropped_with_its_reason_and_answered_by_nothing() {
 /// A reason, the lines of a bench, and what happens.
 type Case<'a> = dyn FnMut(DropReason, &str, &dyn Fn(&mut Bench)) + 'a;
 
-/// Those of fragments.
+/// Those of fragments and ICMP errors.
 fn fragment_situations(case: &mut Case<'_>) {
     let piece = |ident: u32, offset: u16, len: usize| {
         Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::UDP)
@@ -114,6 +114,13 @@ fn fragment_situations(case: &mut Case<'_>) {
             .payload_len(len)
             .build()
     };
+    let error = Frame::icmp("10.0.0.77", "10.0.0.100", 3, 1)
+        .payload(&Frame::tcp("10.0.0.100:80", "10.0.0.9:1").build_ip())
+        .checksum(1);
+    case(DropReason::RxBadIcmpChecksum, SERVICES, &|bench| {
+        bench.send(0, &syn(1, "10.0.0.100:80").build());
+        bench.send(0, &error.build());
+    });
     case(DropReason::FragmentDuplicate, SERVICES, &|bench| {
         bench.send(0, &piece(1, 8, 8));
         bench.send(0, &piece(1, 8, 8));
@@ -191,13 +198,6 @@ fn situations() -> Vec<(DropReason, Bench)> {
     );
     fragment_situations(&mut case);
     tunnel_situations(&mut case);
-    let error = Frame::icmp("10.0.0.77", "10.0.0.100", 3, 1)
-        .payload(&Frame::tcp("10.0.0.100:80", "10.0.0.9:1").build_ip())
-        .checksum(1);
-    case(DropReason::RxBadIcmpChecksum, SERVICES, &|bench| {
-        bench.send(0, &syn(1, "10.0.0.100:80").build());
-        bench.send(0, &error.build());
-    });
     case(DropReason::Shutdown, "", &|bench| {
         bench.send(0, &to("10.1.0.77:1").build());
         assert_eq!(bench.shut_down(0).len(), 1);
