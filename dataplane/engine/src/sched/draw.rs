@@ -32,14 +32,14 @@ impl Random {
     }
 
     /// A number below `bound`, each as likely as the others (to 2^-32); 0 if there is none.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the quotient is below bound"
+    )]
     pub fn below(&mut self, bound: u64) -> u64 {
         if let Some(draw) = self.recorded.pop() {
             return draw;
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the quotient is below bound"
-        )]
         let scaled = (u128::from(self.next()) * u128::from(bound)) >> 64;
         scaled as u64
     }

@@ -111,7 +111,20 @@ impl SchedulerFlags {
         match kind {
             SchedulerKind::Sh => ["sh-fallback", "sh-port", "flag-3"],
             SchedulerKind::Mh => ["mh-fallback", "mh-port", "flag-3"],
-            _ => ["flag-1", "flag-2", "flag-3"],
+            SchedulerKind::Rr
+            | SchedulerKind::Wrr
+            | SchedulerKind::Lc
+            | SchedulerKind::Wlc
+            | SchedulerKind::Sed
+            | SchedulerKind::Nq
+            | SchedulerKind::Lblc
+            | SchedulerKind::Lblcr
+            | SchedulerKind::Dh
+            | SchedulerKind::Fo
+            | SchedulerKind::Ovf
+            | SchedulerKind::Twos
+            | SchedulerKind::Conhash
+            | SchedulerKind::Random => ["flag-1", "flag-2", "flag-3"],
         }
     }
 

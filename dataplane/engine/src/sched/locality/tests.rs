@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the table keeps, and what it lets go.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the numbers of these tests are small"
+)]
+
 use core::net::Ipv4Addr;
 
 use model::addr::Addr;

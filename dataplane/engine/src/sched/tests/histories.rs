@@ -3,6 +3,13 @@
 //! and end, weights and thresholds that change, servers that leave and return. The scheduler and
 //! the model of the kernel choose the same server each time.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the numbers of these tests are small"
+)]
+
 use alloc::sync::Arc;
 use core::net::Ipv4Addr;
 use std::vec::Vec;

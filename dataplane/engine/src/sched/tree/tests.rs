@@ -67,6 +67,14 @@ fn snapshot(kind: SchedulerKind, servers: &[(u32, u32)]) -> Snapshot {
     ledger.snapshot()
 }
 
+/// The schedulers that ask anything of the list.
+fn with_tree() -> Vec<SchedulerKind> {
+    let hashing = ["dh", "sh", "mh", "conhash"];
+    let mut kinds = SchedulerKind::ALL.to_vec();
+    kinds.retain(|kind| !hashing.contains(&kind.name()));
+    kinds
+}
+
 /// A connection of a server opens, becomes active, or ends.
 #[derive(Debug, Clone, Copy)]
 enum Event {
@@ -102,10 +110,17 @@ fn same(kind: SchedulerKind, tree: &Tree, scan: &Scan<'_>, asked: usize) {
                 assert_eq!(tree.at_sum(sum), scan.at_sum(sum), "{name} {sum}");
             }
         }
-        _ => {
+        SchedulerKind::Lc
+        | SchedulerKind::Wlc
+        | SchedulerKind::Sed
+        | SchedulerKind::Nq
+        | SchedulerKind::Lblc
+        | SchedulerKind::Lblcr
+        | SchedulerKind::Ovf => {
             assert_eq!(tree.best(), scan.best(), "{name}");
             assert_eq!(tree.has_slack(), scan.has_slack(), "{name}");
         }
+        SchedulerKind::Dh | SchedulerKind::Sh | SchedulerKind::Mh | SchedulerKind::Conhash => {}
     }
 }
 
@@ -136,7 +151,7 @@ fn agree(kind: SchedulerKind, servers: &[(u32, u32)], events: &[Event]) {
             }
             _ => {
                 let field = Field { set, loads: &loads };
-                tree.advance(7, &field, |_, _| {});
+                tree.advance(5, &field, |_, _| {});
                 None
             }
         };
@@ -170,13 +185,13 @@ fn agree(kind: SchedulerKind, servers: &[(u32, u32)], events: &[Event]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
 
     #[test]
     fn a_tree_answers_as_a_scan_does(
-        kind in prop::sample::select(SchedulerKind::ALL.to_vec()),
-        servers in prop::collection::vec((0..7u32, 0..6u32), 0..70),
-        events in prop::collection::vec(event(), 1..200),
+        kind in prop::sample::select(with_tree()),
+        servers in prop::collection::vec((0..7u32, 0..6u32), 0..40),
+        events in prop::collection::vec(event(), 1..80),
     ) {
         agree(kind, &servers, &events);
     }

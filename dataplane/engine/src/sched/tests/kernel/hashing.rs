@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `ip_vs_dh.c`, `ip_vs_sh.c`, `ip_vs_mh.c`; and the ring, found by looking at every point.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the numbers of these tests are small"
+)]
+
 use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
