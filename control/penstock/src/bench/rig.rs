@@ -17,8 +17,8 @@ use model::ids::{IfaceId, PortId, REALS_MAX, WorkerId};
 use model::ledger::Ledger;
 use model::op::Op;
 use model::service::{
-    Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Thresholds,
-    Weight,
+    Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec,
+    Thresholds, Weight,
 };
 use model::snapshot::{Interface, Interfaces, Snapshot};
 use model::time::Instant;
