@@ -32,10 +32,6 @@ impl Random {
     }
 
     /// A number below `bound`, each as likely as the others (to 2^-32); 0 if there is none.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the quotient is below bound"
-    )]
     pub fn below(&mut self, bound: u64) -> u64 {
         if let Some(draw) = self.recorded.pop() {
             return draw;

@@ -198,7 +198,7 @@ impl Tree {
         let mut made = self.node(node);
         while node / 2 > self.unmade {
             let sibling = self.node(node ^ 1);
-            made = if node % 2 == 0 {
+            made = if node.is_multiple_of(2) {
                 self.join(made, sibling)
             } else {
                 self.join(sibling, made)

@@ -185,7 +185,10 @@ fn agree(kind: SchedulerKind, servers: &[(u32, u32)], events: &[Event]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(10_000)
+    })]
 
     #[test]
     fn a_tree_answers_as_a_scan_does(
