@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Everything is bounded: pieces, datagrams, pieces of one datagram, and how long any of them
-//! waits. When there is no room the oldest datagram goes: a whole one needs milliseconds, a flood of
-//! fragments that never complete must not lock others out for [`WAIT_MAX`]. Why datagrams are put
-//! together at all is told in `docs/decisions/0010-fragments.md`.
+//! waits. When there is no room the oldest datagram goes: a whole one needs milliseconds, a flood
+//! of fragments that never complete must not lock others out for [`WAIT_MAX`]. Why datagrams are
+//! put together at all is told in `docs/decisions/0010-fragments.md`.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
