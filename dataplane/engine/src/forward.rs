@@ -10,6 +10,7 @@ pub mod mss;
 pub mod nat;
 pub mod options;
 pub mod tun;
+pub mod tun_icmp;
 
 use wire::buffer::PacketBuf;
 use wire::packet::{Kind, Parsed};

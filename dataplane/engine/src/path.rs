@@ -89,12 +89,21 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.follow(packet, parsed, iface, found, cx);
         }
         let related = related::of(packet.bytes(), parsed);
-        if let Some(Related { quote, key }) = &related
+        if let Some(Related { quote, key, .. }) = &related
             && let Some(found) = self.find(key, &snapshot.services)
         {
             return self.relay(packet, parsed, iface, (quote, found), cx);
         }
-        if let Some(owner) = affinity::owner(related.as_ref().map_or(&key, |r| &r.key), snapshot)
+        if let Some((quote, inside)) = related.as_ref().and_then(Related::tunnelled)
+            && let Some((id, Direction::Inbound)) = self.find(&inside.key(), &snapshot.services)
+        {
+            return self.relay_from_tunnel(packet, parsed, iface, (quote, inside, id), cx);
+        }
+        let owner = match &related {
+            Some(related) => related.owner(snapshot),
+            None => affinity::owner(&key, snapshot),
+        };
+        if let Some(owner) = owner
             && owner != self.worker
             && !arrival.redirected
         {
@@ -242,8 +251,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     }
 
     /// Routes a packet that is not a service's, as the servers' gateway; Linux gets what is for it.
-    fn route<P>(&mut self, packet: B, parsed: &Parsed, ingress: &Interface, cx: &mut Context<'_, P>)
-    where
+    pub(crate) fn route<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        cx: &mut Context<'_, P>,
+    ) where
         P: PacketPool<Buf = B>,
     {
         let hop = cx.snapshot.fib.hop(Addr::from_octets(parsed.destination));

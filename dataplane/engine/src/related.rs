@@ -18,12 +18,16 @@ use wire::packet::{Fragment, Kind, Parsed, Quote, parse_quote};
 use wire::{icmp, icmpv6};
 
 use model::addr::Addr;
+use model::ids::WorkerId;
 use model::service::{ForwardMode, RealServer, RealState};
-use model::snapshot::Interface;
+use model::snapshot::{Interface, Snapshot};
 
+use crate::affinity;
 use crate::egress::too_big;
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
+use crate::forward::icmp_error::Trouble;
+use crate::forward::tun_icmp::{self, Inside};
 use crate::forward::{icmp_translate, lower_ttl, nat, options};
 use crate::verdict::DropReason;
 
@@ -34,6 +38,21 @@ pub(crate) struct Related {
     pub(crate) quote: Quote,
     /// The key of a packet that answers that one: it goes where the error goes.
     pub(crate) key: FlowKey,
+    /// If it may be a tunnel's, the packet inside.
+    pub(crate) inside: Option<Inside>,
+}
+
+impl Related {
+    /// The quoted packet and the one inside, if it may be a tunnel's.
+    pub(crate) fn tunnelled(&self) -> Option<(&Quote, &Inside)> {
+        self.inside.as_ref().map(|inside| (&self.quote, inside))
+    }
+
+    /// The worker whose flow it is about.
+    pub(crate) fn owner(&self, snapshot: &Snapshot) -> Option<WorkerId> {
+        affinity::owner(&self.key, snapshot)
+            .or_else(|| affinity::owner(&self.inside?.key(), snapshot))
+    }
 }
 
 /// What an ICMP error is about; `None` for every other packet, and for an error that quotes too
@@ -62,6 +81,7 @@ pub(crate) fn of(bytes: &[u8], parsed: &Parsed) -> Option<Related> {
     Some(Related {
         quote,
         key: cause.reversed(),
+        inside: tun_icmp::inside(bytes, parsed, &quote),
     })
 }
 
@@ -168,6 +188,47 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
         self.transmit(packet, parsed, hop, cx);
+    }
+
+    /// About what we had wrapped: the client hears of the packet inside, from the VIP
+    /// (`ip_vs_in_icmp`: "Strip outer IP, ICMP and IPIP/UDP/GRE, go to IP header of client"). An
+    /// error that is not what it says it is goes the way of any other packet.
+    pub(crate) fn relay_from_tunnel<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        (quote, inside, id): (&Quote, &Inside, FlowId),
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let ours = self.flow_and_real(id, cx.snapshot).filter(|(flow, real)| {
+            flow.mode == ForwardMode::Tun
+                && *real.key.real_ip.octets() == quote.destination
+                && parsed.destination == quote.source
+        });
+        let Some((flow, real)) = ours else {
+            return self.route(packet, parsed, ingress, cx);
+        };
+        if !icmp_translate::checksum_ok(&packet, parsed) {
+            return self.discard(packet, DropReason::RxBadIcmpChecksum, cx);
+        }
+        let trouble = match tun_icmp::told_mtu(packet.bytes(), parsed) {
+            Some(mtu) => {
+                let room = self.learn_path_mtu(real, mtu, cx.now);
+                let told = inside.must_not_be_cut(packet.bytes());
+                told.then_some(Trouble::TooBig(room))
+            }
+            None => tun_icmp::trouble(packet.bytes(), parsed, inside.quote.kind),
+        };
+        if let Some(trouble) = trouble {
+            packet.truncate(usize::try_from(parsed.frame_len()).unwrap_or(usize::MAX));
+            let about = inside.as_parsed(parsed);
+            self.complain(&packet, &about, trouble, flow.virtual_ip, cx);
+        }
+        // It ends here, whatever became of it (`ignore_tunnel`: `NF_STOLEN`).
+        self.board.worker.absorbed.add(1);
     }
 
     /// `ip_vs_in_stats` and `ip_vs_out_stats` of an error.

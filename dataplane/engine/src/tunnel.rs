@@ -149,9 +149,12 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         Some(learned.map_or(link, |learned| link.min(learned)))
     }
 
-    /// Notes that a router on the way to a server takes no more than `mtu` bytes.
-    pub(crate) fn learn_path_mtu(&mut self, server: Addr, mtu: u32, now: Instant) {
-        self.tunnels.paths.learn(server, mtu, now);
+    /// Notes that a router on the way to a server takes no more than `mtu` bytes; returns what is
+    /// left of it for a packet inside.
+    pub(crate) fn learn_path_mtu(&mut self, real: &RealServer, mtu: u32, now: Instant) -> u32 {
+        let server = real.key.real_ip;
+        let mtu = self.tunnels.paths.learn(server, mtu, now);
+        mtu.saturating_sub(tun::overhead(real.spec.tunnel.kind, server))
     }
 }
 
@@ -210,20 +213,22 @@ impl Paths {
         (path.server == server && now < path.until).then_some(path.mtu)
     }
 
-    fn learn(&mut self, server: Addr, mtu: u32, now: Instant) {
+    fn learn(&mut self, server: Addr, mtu: u32, now: Instant) -> u32 {
         let min = if server.is_v4() {
             MTU_MIN_V4
         } else {
             MTU_MIN_V6
         };
+        let mtu = mtu.max(min);
         self.used = true;
         if let Some(path) = self.places.get_mut(place(server)) {
             *path = Path {
                 server,
-                mtu: mtu.max(min),
+                mtu,
                 until: now + LEARNED_FOR,
             };
         }
+        mtu
     }
 }
 

@@ -8,10 +8,10 @@
 //! | counters of locally made ICMP | [`LocalErrors`] |
 //! | late packets of a deleted service leaving untranslated | [`late_reply_agrees`] |
 //! | the pieces in which fragments leave, and when | [`datagrams`](super::datagrams) |
+//! | the stale MTU of the first errors about a tunnel's outer packets | [`stale_mtu_agrees`] |
 //! | long timers of the kernel fire late | [`expiry_agrees`], [`may_be_missing`] |
 //!
 //! Two services that share one server's port: the engine does as the kernel does (the newest wins).
-//! The stale MTU of `icmp_tun` comes with TUN.
 
 use wire::ipv4::IpProtocol;
 use wire::packet::{Kind, Parsed, parse};
@@ -30,6 +30,46 @@ pub fn errors_agree(expected: &[u8], actual: &[u8]) -> bool {
         (Some(expected), Some(actual)) => expected == actual,
         _ => false,
     }
+}
+
+/// Whether two "fragmentation needed" messages that answer one about a tunnel's outer packet differ
+/// in the MTU alone: the kernel's route forgets its old one after the answer only, so its first
+/// answers tell the client what did not fit.
+#[must_use]
+pub fn stale_mtu_agrees(step: &PacketStep, expected: &Frame, actual: &Frame) -> bool {
+    is_about_tunnel(&step.input.bytes)
+        && expected.side == actual.side
+        && match (without_mtu(&expected.bytes), without_mtu(&actual.bytes)) {
+            (Some((stale, expected)), Some((fresh, actual))) => {
+                fresh <= stale && expected == actual
+            }
+            _ => false,
+        }
+}
+
+/// Whether a frame is an ICMP error that quotes a tunnel's packet with another packet inside.
+fn is_about_tunnel(input: &[u8]) -> bool {
+    let inside = |parsed: &Parsed| {
+        let quote = input.get(usize::from(parsed.l4_offset) + ICMP_HEADER_LEN..)?;
+        let outer = wire::packet::parse_quote(quote).ok()?;
+        let shim = quote.get(usize::from(outer.l4_offset)..)?;
+        wire::tunnel::inner(outer.protocol, shim, |_| true)
+    };
+    parse(input, input.len())
+        .is_ok_and(|parsed| is_icmp_error(&parsed, input) && inside(&parsed).is_some())
+}
+
+/// The MTU of a "fragmentation needed", and the rest of it; the identification is masked.
+fn without_mtu(frame: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let parsed = parse(frame, frame.len()).ok()?;
+    let at = usize::from(parsed.l4_offset);
+    let fits = parsed.protocol == IpProtocol::ICMP && frame.get(at..at + 2)? == [3, 4];
+    let mtu = fits.then(|| frame.get(at + 6..at + 8)).flatten()?;
+    let mtu = u16::from_be_bytes(mtu.try_into().ok()?);
+    let mut rest = bare_error(frame)?;
+    blank_at(&mut rest, at + 6);
+    blank_at(&mut rest, usize::from(parsed.l3_offset) + 4);
+    Some((mtu, rest))
 }
 
 fn bare_error(frame: &[u8]) -> Option<Vec<u8>> {
@@ -82,6 +122,9 @@ impl LocalErrors {
     /// Looks at one more step.
     pub fn note(&mut self, step: &PacketStep) {
         let input = &step.input.bytes;
+        if is_about_tunnel(input) {
+            return self.note_about_tunnel(step);
+        }
         let about = parse(input, input.len());
         if about.is_ok_and(|parsed| is_icmp_error(&parsed, input)) {
             return;
@@ -96,6 +139,17 @@ impl LocalErrors {
             {
                 self.packets += 1;
                 self.bytes += u64::from(parsed.ip_len);
+            }
+        }
+    }
+
+    /// Of an error about a tunnel's outer packet the kernel counts what is left of it once the outer
+    /// headers are off, and then the error that it makes for the client.
+    fn note_about_tunnel(&mut self, step: &PacketStep) {
+        for frame in &step.out {
+            if let Ok(parsed) = parse(&frame.bytes, frame.bytes.len()) {
+                self.packets += 2;
+                self.bytes += 2 * u64::from(parsed.ip_len);
             }
         }
     }

@@ -18,6 +18,13 @@ pub enum Trouble {
     TtlExceeded,
     /// Larger than the next link's MTU, in bytes (ICMP 3/4, ICMPv6 2/0).
     TooBig(u32),
+    /// What somebody further on said of a packet that we had wrapped.
+    Relayed {
+        /// The message's type, of the packet's family.
+        icmp_type: u8,
+        /// Its code.
+        code: u8,
+    },
 }
 
 /// Whether an error may be sent about that packet at all (RFC 1812 §4.3.2.7, RFC 4443 §2.4 (e)):
@@ -68,6 +75,7 @@ pub fn make<P: PacketPool>(
                 Trouble::TooBig(mtu) => {
                     icmp::ErrorMessage::fragmentation_needed(u16::try_from(mtu).unwrap_or(u16::MAX))
                 }
+                Trouble::Relayed { icmp_type, code } => relayed(icmp_type, code),
             };
             icmp::write_error(
                 error.bytes_mut(),
@@ -86,6 +94,7 @@ pub fn make<P: PacketPool>(
                 Trouble::HostUnreachable => icmpv6::unreachable(icmpv6::CODE_ADDRESS_UNREACHABLE),
                 Trouble::TtlExceeded => icmpv6::hop_limit_exceeded(),
                 Trouble::TooBig(mtu) => icmpv6::packet_too_big(mtu),
+                Trouble::Relayed { icmp_type, code } => relayed(icmp_type, code),
             };
             icmpv6::write_error(
                 error.bytes_mut(),
@@ -99,4 +108,12 @@ pub fn make<P: PacketPool>(
         Kind::Arp | Kind::Other(_) => return None,
     }
     Some(error)
+}
+
+const fn relayed(icmp_type: u8, code: u8) -> icmp::ErrorMessage {
+    icmp::ErrorMessage {
+        icmp_type,
+        code,
+        rest: 0,
+    }
 }
