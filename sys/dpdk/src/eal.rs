@@ -359,6 +359,10 @@ fn arguments(options: &EalOptions, huge: bool) -> Result<Vec<String>, EalError> 
     ];
     if huge {
         arguments.push("--in-memory".to_owned());
+        if options.pci == PciDevices::None {
+            // No device reads physical addresses, and virtual ones are contiguous.
+            arguments.push("--iova-mode=va".to_owned());
+        }
     } else {
         // With 4 KiB pages there are no stable physical addresses to give to a device.
         arguments.extend(["--no-huge", "--no-shconf", "--iova-mode=va"].map(str::to_owned));
