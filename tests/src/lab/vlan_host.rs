@@ -40,7 +40,10 @@ impl VlanHost {
         place.sysctls(&[("ipv6/conf/default/accept_dad", "0")])?;
         place.ip_batch(&script)?;
         place.sysctls(&[("ipv6/conf/v1/disable_ipv6", "1")])?;
-        place.run_ok("ethtool", &["-K", "v0", "tx", "off", "tso", "off", "gso", "off"])?;
+        place.run_ok(
+            "ethtool",
+            &["-K", "v0", "tx", "off", "tso", "off", "gso", "off"],
+        )?;
         place.nft(&format!(
             "add table netdev tagged\n\
              add chain netdev tagged in {{ type filter hook ingress device e0 priority -400; }}\n\
