@@ -221,7 +221,7 @@ fn the_first_connection_waits_for_its_neighbour_and_is_not_lost() -> LabResult<(
             let report = load.threads(12).run(scene.client())?;
             report.check_all_answered()?;
             note(format_args!(
-                "{family:?} {service}: twelve first connections to unknown neighbours, slowest {} ms",
+                "{family:?} {service}: 12 first connections to unknown neighbours, slowest {} ms",
                 report.slowest.as_millis()
             ));
             // A SYN that was lost would have come again after a second.
