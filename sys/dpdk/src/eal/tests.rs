@@ -20,6 +20,7 @@ fn without_huge_pages_nothing_is_shared() {
         "--iova-mode=va",
         "--no-pci",
         "--no-telemetry",
+        "--mbuf-pool-ops-name=ring_mt_rts",
     ] {
         assert!(
             arguments.iter().any(|argument| argument == wanted),
