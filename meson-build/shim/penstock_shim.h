@@ -19,6 +19,7 @@
 #include <rte_log.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
 #include <rte_version.h>
@@ -132,6 +133,8 @@ static const uint16_t PS_RETA_GROUP_SIZE = RTE_ETH_RETA_GROUP_SIZE;
 
 static const uint16_t PS_MAX_ETHPORTS = RTE_MAX_ETHPORTS;
 static const uint16_t PS_MEMPOOL_CACHE_MAX = RTE_MEMPOOL_CACHE_MAX_SIZE;
+static const unsigned int PS_MEMPOOL_NO_IOVA_CONTIG = RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+static const unsigned int PS_MEMPOOL_PRIVATE_BYTES = sizeof(struct rte_pktmbuf_pool_private);
 static const uint16_t PS_MEMPOOL_NAME_BYTES = RTE_MEMPOOL_NAMESIZE;
 static const uint32_t PS_RING_F_SP_ENQ = RING_F_SP_ENQ;
 static const uint32_t PS_RING_F_SC_DEQ = RING_F_SC_DEQ;

@@ -2,16 +2,18 @@
 //! Start, stop, crash, start again; a table that is full; what an instance takes.
 #![forbid(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use penstock_tests::lab::{
     Bookkeeping, Curl, Director, DirectorConfig, Family, HttpConnection, Lab, LabError, LabResult,
-    Look, Netns, RawSocket, Reals, TcpLoad, Topology, UdpLoad, addr, ensure_equal, skipped,
-    udp_frame, wait_for,
+    Look, Netns, RawSocket, Reals, TcpLoad, Topology, UdpLoad, addr, ensure_equal, program,
+    skipped, udp_frame, wait_for,
 };
 use penstock_tests::scene::{Scene, ServiceText, Turn, clients, note, text};
 
@@ -289,6 +291,71 @@ fn the_first_packet_is_forwarded_within_three_seconds_of_the_start() -> LabResul
     Ok(())
 }
 
+/// What DPDK is told about huge pages is true when it asks, and not any more when it takes them.
+#[test]
+fn huge_pages_that_vanish_during_the_start_are_done_without() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    if free_huge_pages() > 1000 {
+        skip("so many huge pages are free that they do not run out");
+        return Ok(());
+    }
+    let _turn = Turn::take();
+    let lab = Lab::new(Topology::default())?;
+    let reals = Reals::start(&lab)?;
+    let dir = lab.home().subdir("hugepages/hugepages-2048kB")?;
+    let write = |path: &Path, text: &str| {
+        fs::write(path, text).map_err(|error| LabError::path("write", path, error))
+    };
+    for (file, pages) in [
+        ("nr_hugepages", "100000"),
+        ("free_hugepages", "100000"),
+        ("nr_overcommit_hugepages", "0"),
+        ("resv_hugepages", "0"),
+        ("surplus_hugepages", "0"),
+    ] {
+        write(&dir.join(file), pages)?;
+    }
+    // `ip netns exec` gives `run` a mount namespace of its own.
+    let script = lab.home().dir().join("penstock");
+    let mounted = dir.parent().unwrap_or(&dir).display().to_string();
+    let real = program()?.display().to_string();
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = run ] && mount --bind {mounted} /sys/kernel/mm/hugepages\n\
+         exec {real} \"$@\"\n"
+    );
+    write(&script, &text)?;
+    fs::set_permissions(&script, Permissions::from_mode(0o755))
+        .map_err(|error| LabError::path("make executable", &script, error))?;
+    let mut config = DirectorConfig::new(&lab, 1);
+    // More than there are.
+    config.director_lines = "memory_mib = 2048\n".into();
+    let services = text_of_web();
+    let mut director = Director::start_program(&lab, 1, &config.text(&services), &script)?;
+    let log = director.process().log()?;
+    let said = log.contains("starting again without");
+    ensure_equal("what it said of it", &said, &true)?;
+    let huge = director.show("ports")?["huge_pages"].as_bool();
+    ensure_equal("huge pages", &huge, &Some(false))?;
+    TcpLoad::new(web(), 60)
+        .run(lab.client())?
+        .check_all_answered()?;
+    director.stop()?;
+    drop(reals);
+    Ok(())
+}
+
+fn free_huge_pages() -> u64 {
+    let file = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.trim().parse().unwrap_or_default()
+}
+
+fn text_of_web() -> String {
+    text(&[ServiceText::web("nat")])
+}
+
 /// Datagrams of many clients to the service `sink`, which no server answers.
 struct Flood {
     socket: RawSocket,
@@ -336,13 +403,15 @@ fn silence(lab: &Lab) -> LabResult<()> {
     Ok(())
 }
 
-/// Resident memory of a process, bytes.
+/// Resident memory of a process, huge pages included, bytes.
 fn resident(pid: u32) -> LabResult<u64> {
     let path = format!("/proc/{pid}/status");
     let status =
         fs::read_to_string(&path).map_err(|error| LabError::io(format!("read {path}"), error))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kib.map(|kib| kib * 1024)
-        .ok_or_else(|| LabError::output("/proc", "no VmRSS", &status))
+    let kib = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+    };
+    let resident = kib("VmRSS:").ok_or_else(|| LabError::output("/proc", "no VmRSS", &status))?;
+    Ok((resident + kib("HugetlbPages:").unwrap_or_default()) * 1024)
 }

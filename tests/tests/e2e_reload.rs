@@ -278,12 +278,12 @@ fn weights_services_and_schedulers_change_and_connections_live_on() -> LabResult
         return Ok(());
     }
     let first = ServiceText::web("nat").scheduler("wrr");
-    let mut scene = Scene::new(Topology::default(), |_| {}, &[first.clone()])?;
+    let mut scene = Scene::new(Topology::default(), |_| {}, std::slice::from_ref(&first))?;
     let mut held = held_at(&scene, "r2")?;
 
     // Weights: from the next connection on.
     let weighted = first.clone().only(&[(1, 3), (2, 2), (3, 1)]);
-    scene.reload(&[weighted.clone()])?;
+    scene.reload(std::slice::from_ref(&weighted))?;
     scene.reals.settled()?;
     TcpLoad::new(web(), 120)
         .sources(&clients(Family::V4))
@@ -310,7 +310,7 @@ fn weights_services_and_schedulers_change_and_connections_live_on() -> LabResult
         .run(scene.client())?
         .check_all_answered()?;
     ensure_equal("services", &scene.books()?.services.len(), &2)?;
-    scene.reload(&[weighted.clone()])?;
+    scene.reload(std::slice::from_ref(&weighted))?;
     ensure_equal("services", &scene.books()?.services.len(), &1)?;
     let gone = UdpLoad::dns(dns.target, 2).reply_bound(Duration::from_millis(500));
     ensure_equal(

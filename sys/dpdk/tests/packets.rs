@@ -8,6 +8,9 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use common::{eal, frame, pool};
 use dpdk::mempool::{DATA_ROOM_DEFAULT, HEADROOM};
 use dpdk::offload::{TxChecksum, TxIp, TxL4};
@@ -78,6 +81,44 @@ fn packets_may_outlive_their_pool() {
     drop(pool);
     packet.data_mut()[0] = 9;
     assert_eq!(packet.data()[0], 9);
+}
+
+/// Above what a busy machine costs, below the 950 ms of real-time throttling.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// Two threads of unlike priority on one CPU, as a worker and the twins' thread on a small box: one
+/// that waits for the other's unfinished step waits until the kernel throttles it, 950 ms.
+#[test]
+fn a_thread_that_interrupts_another_does_not_wait_for_it() {
+    let pool = pool();
+    let cpu = dpdk::thread::affinity()[0];
+    let (stop, shared) = (AtomicBool::new(false), pool.clone());
+    let waited = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            dpdk::thread::pin(cpu).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                drop(pool.alloc().unwrap());
+            }
+        });
+        let above = scope.spawn(move || {
+            dpdk::thread::pin(cpu).unwrap();
+            if let Err(error) = dpdk::thread::set_fifo(1) {
+                eprintln!("proves less: {error}");
+            }
+            let round = |_| {
+                dpdk::thread::sleep_ns(20_000);
+                let start = Instant::now();
+                drop(shared.alloc().unwrap());
+                start.elapsed()
+            };
+            let mut rounds = (0..10_000).map(round);
+            rounds.find(|took| *took >= WAIT_MAX)
+        });
+        let waited = above.join().unwrap();
+        stop.store(true, Ordering::Relaxed);
+        waited
+    });
+    assert_eq!(waited, None);
 }
 
 #[test]

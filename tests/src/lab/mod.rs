@@ -48,6 +48,7 @@ mod tcp_load;
 pub mod topology;
 mod udp_echo;
 mod udp_load;
+mod vlan_host;
 mod wait;
 mod wrk;
 
@@ -78,6 +79,7 @@ pub use tcp_load::{RunningLoad, TcpLoad, TcpReport};
 pub use topology::{Shape, Topology};
 pub use udp_echo::UdpEcho;
 pub use udp_load::{UdpLoad, UdpReport};
+pub use vlan_host::VlanHost;
 pub use wait::{Look, wait_for};
 pub use wrk::{Wrk, WrkReport};
 

@@ -52,6 +52,15 @@ impl RawSocket {
         Ok(Self { fd, mac })
     }
 
+    /// Another handle on the same socket.
+    pub(super) fn try_clone(&self) -> LabResult<Self> {
+        let fd = self.fd.try_clone();
+        Ok(Self {
+            fd: fd.map_err(|error| LabError::io("clone a socket", error))?,
+            mac: self.mac,
+        })
+    }
+
     /// The interface's own address.
     #[must_use]
     pub fn mac(&self) -> [u8; 6] {

@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PROGRAM", default_value = "dpdk-testpmd")]
     testpmd: PathBuf,
     /// Where to write bench.json and bench.svg [default: nowhere].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", overrides_with = "out")]
     out: Option<PathBuf>,
     /// Measure one thing and print it as JSON: what the benchmark starts for each measurement.
     #[arg(long, hide = true)]
@@ -151,6 +151,12 @@ mod tests {
             (plan.modes, plan.flows, plan.runs),
             (vec![Mode::Nat], vec![64, 128], 5)
         );
+    }
+
+    #[test]
+    fn the_last_folder_counts() {
+        let plan = parse("--out target/bench --out elsewhere").unwrap();
+        assert_eq!(plan.out, Some(PathBuf::from("elsewhere")));
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn without_huge_pages_nothing_is_shared() {
         "--iova-mode=va",
         "--no-pci",
         "--no-telemetry",
+        "--mbuf-pool-ops-name=ring_mt_rts",
     ] {
         assert!(
             arguments.iter().any(|argument| argument == wanted),
@@ -33,6 +34,8 @@ fn without_huge_pages_nothing_is_shared() {
 fn huge_pages_come_without_a_mount() {
     let arguments = arguments(&options(), true).unwrap();
     assert!(arguments.contains(&"--in-memory".to_owned()));
+    // Pools without gaps want it, where no device has to read them.
+    assert!(arguments.contains(&"--iova-mode=va".to_owned()));
     assert!(!arguments.contains(&"--no-huge".to_owned()));
 }
 

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Ports of other kinds: with tagged networks, and on another driver.
+#![forbid(unsafe_code)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use penstock_tests::lab::{
+    Curl, DirectorConfig, Family, LabError, LabResult, TcpLoad, Topology, UdpLoad, VlanHost, addr,
+    ensure_equal, skipped,
+};
+use penstock_tests::scene::{Scene, ServiceText, clients, note};
+
+const VLAN: u16 = 100;
+const BOUND: Duration = Duration::from_secs(20);
+
+/// The director, a client and a VIP of the tagged network.
+fn tagged(family: Family, last: u16) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::from([10, 100, 0, u8::try_from(last).unwrap_or_default()]),
+        Family::V6 => IpAddr::from([0x2001, 0xdb8, 0x64, 0, 0, 0, 0, last]),
+    }
+}
+
+#[test]
+fn clients_of_a_tagged_network_are_served() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let mut services = Vec::new();
+    for family in Family::BOTH {
+        let vip = tagged(family, 50);
+        let web = ServiceText::new(&format!("web{family:?}"), "tcp", family, "nat", 80);
+        let dns = ServiceText::new(&format!("dns{family:?}"), "udp", family, "nat", 53);
+        services.extend([web.at(vip, 80), dns.at(vip, 53)]);
+    }
+    let untagged = ServiceText::web("nat");
+    services.push(untagged.clone());
+    let adjust = |config: &mut DirectorConfig| {
+        let own = Family::BOTH.map(|family| addr::with_prefix(tagged(family, 1)));
+        config.ports[0].lines = format!("  [[port.vlan]]\n  id = {VLAN}\n  addresses = {own:?}\n");
+    };
+    let mut scene = Scene::new(Topology::default(), adjust, &services)?;
+    let own = Family::BOTH.map(|family| addr::with_prefix(tagged(family, 2)));
+    let host = VlanHost::start(scene.client(), VLAN, &own)?;
+    for family in Family::BOTH {
+        for target in [1, 50].map(|last| tagged(family, last).to_string()) {
+            let args = ["-n", "-c", "3", "-i", "0.01", "-W", "5", &target];
+            let text = scene.client().run("ping", &args, BOUND)?.all_text();
+            ensure_equal(&text, &text.contains(" 3 received"), &true)?;
+        }
+        let vip = tagged(family, 50);
+        let url = format!("http://{}/src", SocketAddr::new(vip, 80));
+        let seen = Curl::new(&url).run(scene.client())?.text();
+        let client = tagged(family, 2);
+        ensure_equal(&seen, &seen.starts_with(&format!("{client}:")), &true)?;
+        let url = format!("http://{}/1m", SocketAddr::new(vip, 80));
+        let file = Curl::new(&url).run(scene.client())?;
+        ensure_equal("length of the file", &file.body.len(), &(1 << 20))?;
+        let load = TcpLoad::new(SocketAddr::new(vip, 80), 200).sources(&[client]);
+        load.run(scene.client())?.check_all_answered()?;
+        let load = UdpLoad::dns(SocketAddr::new(vip, 53), 100).sources(&[client]);
+        load.run(scene.client())?.check_all_answered()?;
+    }
+    // The same port without a tag, beside it.
+    TcpLoad::new(untagged.target, 100)
+        .sources(&clients(Family::V4))
+        .run(scene.client())?
+        .check_all_answered()?;
+    let count = host.tagged()?;
+    if count < 2000 {
+        return Err(LabError::check(
+            "few frames came with a tag",
+            count.to_string(),
+        ));
+    }
+    let twin = scene
+        .place()
+        .run_ok("ip", &["-o", "addr", "show", "front.100"])?;
+    let has_vip = twin.text().contains(&tagged(Family::V4, 50).to_string());
+    ensure_equal("the VIP is on the VLAN's twin", &has_vip, &true)?;
+    drop(host);
+    scene.reals.settled()?;
+    scene.finish()
+}
+
+#[test]
+fn frames_of_an_unknown_vlan_are_dropped_by_name() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let scene = Scene::new(Topology::default(), |_| {}, &[ServiceText::web("nat")])?;
+    let host = VlanHost::start(scene.client(), VLAN, &["10.100.0.2/24".to_owned()])?;
+    let args = ["-n", "-c", "2", "-i", "0.01", "-W", "0.5", "10.100.0.1"];
+    let text = scene.client().run("ping", &args, BOUND)?.all_text();
+    ensure_equal(&text, &text.contains(" 0 received"), &true)?;
+    let books = scene.settle()?;
+    ensure_equal("dropped", &(books.drops_for("rx_vlan_unknown") > 0), &true)?;
+    ensure_equal("answers with a tag", &host.tagged()?, &0)?;
+    drop(host);
+    scene.finish()
+}
+
+#[test]
+fn an_af_xdp_port_serves() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let mut services = Vec::new();
+    for family in Family::BOTH {
+        services.push(ServiceText::new(
+            &format!("nat{family:?}"),
+            "tcp",
+            family,
+            "nat",
+            80,
+        ));
+        services.push(ServiceText::new(
+            &format!("dr{family:?}"),
+            "tcp",
+            family,
+            "dr",
+            80,
+        ));
+        services.push(ServiceText::new(
+            &format!("dns{family:?}"),
+            "udp",
+            family,
+            "nat",
+            53,
+        ));
+    }
+    let adjust = |config: &mut DirectorConfig| {
+        for (number, port) in (0..).zip(&mut config.ports) {
+            port.device = format!("net_af_xdp{number},iface=e{number},busy_budget=0");
+        }
+    };
+    let mut scene = Scene::new(Topology::default(), adjust, &services)?;
+    // libbpf and libxdp speak at start; a burst per port waits to be taken back.
+    scene.expect_log("lib");
+    scene.buffers_come_late(2 * 32);
+    for service in &services {
+        let family = if service.target.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        if service.protocol == "udp" {
+            let load = UdpLoad::dns(service.target, 100).sources(&clients(family));
+            load.run(scene.client())?.check_all_answered()?;
+            continue;
+        }
+        let each = TcpLoad::new(service.target, 1000).sources(&clients(family));
+        each.run(scene.client())?.check_all_answered()?;
+        let kept = TcpLoad::new(service.target, 3000)
+            .keep_alive(24)
+            .sources(&clients(family));
+        kept.run(scene.client())?.check_all_answered()?;
+        let url = format!("http://{}/1m", service.target);
+        let file = Curl::new(&url).run(scene.client())?;
+        ensure_equal("length of the file", &file.body.len(), &(1 << 20))?;
+    }
+    let ports = scene.director.show("ports")?;
+    ensure_equal(
+        "driver",
+        &ports["ports"][0]["driver"].as_str(),
+        &Some("net_af_xdp"),
+    )?;
+    let held = scene.start.workers.mbufs_in_use;
+    note(format_args!(
+        "af_xdp: {held} buffers belong to the kernel's rings"
+    ));
+    scene.finish()
+}
