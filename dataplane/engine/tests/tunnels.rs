@@ -17,10 +17,13 @@ use wire::{checksum, tunnel};
 
 use engine::forward::tun::{self, Outer};
 
-const GUE_PORT: u16 = 6080;
+const GUE_PORT: NonZeroU16 = match NonZeroU16::new(6080) {
+    Some(port) => port,
+    None => NonZeroU16::MIN,
+};
 
 fn kinds() -> impl Strategy<Value = TunnelKind> {
-    let port = NonZeroU16::new(GUE_PORT).unwrap();
+    let port = GUE_PORT;
     prop_oneof![
         Just(TunnelKind::Ipip),
         any::<bool>().prop_map(|checksum| TunnelKind::Gre { checksum }),
@@ -104,7 +107,7 @@ proptest! {
             (header.source_port, header.destination_port)
         );
         let shim = &sent[usize::from(seen.l4_offset)..];
-        let found = tunnel::inner(seen.protocol, shim, |port| port == GUE_PORT).unwrap();
+        let found = tunnel::inner(seen.protocol, shim, |port| port == GUE_PORT.get()).unwrap();
         prop_assert_eq!(found.kind, parsed.kind);
         let ip = &frame[usize::from(parsed.l3_offset)..parsed.frame_len() as usize];
         prop_assert_eq!(&shim[found.shim_len..], ip);

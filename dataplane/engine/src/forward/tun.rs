@@ -295,7 +295,6 @@ const fn inner_protocol(inner: Kind) -> IpProtocol {
 
 /// The UDP source port of a flow: 32768 to 65535, of which Linux uses its own local range
 /// (`udp_flow_src_port`).
-#[expect(clippy::cast_possible_truncation, reason = "fifteen bits are left")]
 const fn source_port(entropy: u64) -> u16 {
     GUE_PORT_MIN | (entropy >> 49) as u16
 }

@@ -149,7 +149,7 @@ fn agree(kind: SchedulerKind, servers: &[(u32, u32)], events: &[Event]) {
                 let (place, active) = open.swap_remove(n % open.len());
                 Some((place, active, Some(false)))
             }
-            _ => {
+            Event::Open(_) | Event::Activate(_) | Event::Close(_) | Event::Build => {
                 let field = Field { set, loads: &loads };
                 tree.advance(5, &field, |_, _| {});
                 None

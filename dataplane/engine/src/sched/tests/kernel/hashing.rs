@@ -14,11 +14,14 @@ use std::vec::Vec;
 
 use super::{Packet, Svc, gcd};
 
-/// Tables that were filled before, by names and weights in list order.
+/// Names and weights of a service's servers, in list order.
+type Servers = Vec<(u8, i64)>;
+
+/// Tables that were filled before.
 #[derive(Debug, Default)]
 pub(in super::super) struct Tables {
-    mh: BTreeMap<Vec<(u8, i64)>, Vec<u8>>,
-    ring: BTreeMap<Vec<(u8, i64)>, Vec<(u32, u8)>>,
+    mh: BTreeMap<Servers, Vec<u8>>,
+    ring: BTreeMap<Servers, Vec<(u32, u8)>>,
 }
 
 /// Address and port of a server.
