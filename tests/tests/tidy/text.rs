@@ -106,7 +106,14 @@ fn notes(file: &File) -> Vec<Finding> {
 
 #[test]
 fn nothing_is_left_to_be_fixed_and_every_todo_has_an_owner() {
-    none(files().iter().flat_map(notes));
+    // The style guide names them to forbid them, and quotes other projects' notes.
+    let guide = std::path::Path::new("docs/STYLE.md");
+    none(
+        files()
+            .iter()
+            .filter(|file| std::path::Path::new(&file.path) != guide)
+            .flat_map(notes),
+    );
 }
 
 #[test]
