@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use penstock_tests::lab::{
     Bookkeeping, Curl, Director, DirectorConfig, Family, HttpConnection, Lab, LabError, LabResult,
-    Look, Netns, RawSocket, Reals, TcpLoad, Topology, UdpLoad, addr, ensure_equal, program,
+    Look, Netns, RawSocket, Reals, TcpLoad, Topology, UdpLoad, addr, ensure_equal, program, skip,
     skipped, udp_frame, wait_for,
 };
 use penstock_tests::scene::{Scene, ServiceText, Turn, clients, note, text};

@@ -161,6 +161,12 @@ fn services_and_servers_are_shown() -> LabResult<()> {
     line_with(&lines, &["-> 10.20.0.11:8080", "nat", " 3 ", "live"])?;
     line_with(&lines, &["tcp://[2001:db8:10::101]:80", "dr"])?;
 
+    servers_are_shown(&scene)?;
+    drop(held);
+    scene.finish()
+}
+
+fn servers_are_shown(scene: &Scene) -> LabResult<()> {
     let json = scene.director.show("servers")?;
     let list = json["servers"].as_array().cloned().unwrap_or_default();
     ensure_equal("servers", &list.len(), &6)?;
@@ -169,7 +175,7 @@ fn services_and_servers_are_shown() -> LabResult<()> {
         let fields = ["service", "address", "port", "forward", "weight", "state"];
         has_keys("a server", server, &fields)?;
     }
-    let (header, lines) = table(&shown(&scene, "servers")?);
+    let (header, lines) = table(&shown(scene, "servers")?);
     ensure_equal(
         "first columns",
         &header[..5].join(" "),
@@ -177,8 +183,7 @@ fn services_and_servers_are_shown() -> LabResult<()> {
     )?;
     ensure_equal("a line each", &lines.len(), &6)?;
     line_with(&lines, &["web6", "[2001:db8:20::12]:80", "dr", "live"])?;
-    drop(held);
-    scene.finish()
+    Ok(())
 }
 
 #[test]
@@ -316,6 +321,14 @@ fn workers_ports_and_drops_are_shown() -> LabResult<()> {
     .map(str::to_owned);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     scene.client().run("ping", &args, BOUND)?;
+    drops_are_shown(&scene)?;
+    workers_are_shown(&scene)?;
+    ports_are_shown(&scene)?;
+    drop(held);
+    scene.finish()
+}
+
+fn drops_are_shown(scene: &Scene) -> LabResult<()> {
     let json = scene.director.show("drops")?;
     let drops = json["drops"].as_array().cloned().unwrap_or_default();
     let one = drops.iter().find(|drop| drop["reason"] == "ttl_expired");
@@ -326,7 +339,7 @@ fn workers_ports_and_drops_are_shown() -> LabResult<()> {
         &["worker", "reason", "count", "explanation"].into(),
     )?;
     ensure_equal("count", &one["count"], &Value::from(1))?;
-    let (header, lines) = table(&shown(&scene, "drops")?);
+    let (header, lines) = table(&shown(scene, "drops")?);
     ensure_equal(
         "columns",
         &header.join(" "),
@@ -336,7 +349,10 @@ fn workers_ports_and_drops_are_shown() -> LabResult<()> {
         &lines,
         &["ttl_expired", "The TTL or hop limit ran out here."],
     )?;
+    Ok(())
+}
 
+fn workers_are_shown(scene: &Scene) -> LabResult<()> {
     let json = scene.director.show("workers")?;
     let fields = [
         "workers",
@@ -370,11 +386,14 @@ fn workers_ports_and_drops_are_shown() -> LabResult<()> {
         "connections",
     ];
     has_keys("a worker", &json["workers"][0], &fields)?;
-    let text = shown(&scene, "workers")?;
+    let text = shown(scene, "workers")?;
     for word in ["worker 0", "packet buffers: ", "twins: ", "flows_max"] {
         ensure_equal(word, &text.contains(word), &true)?;
     }
+    Ok(())
+}
 
+fn ports_are_shown(scene: &Scene) -> LabResult<()> {
     let json = scene.director.show("ports")?;
     let fields = [
         "name",
@@ -417,11 +436,10 @@ fn workers_ports_and_drops_are_shown() -> LabResult<()> {
     ] {
         ensure_equal(driver, &drivers.contains(&Value::from(driver)), &true)?;
     }
-    let (_, lines) = table(&shown(&scene, "ports")?);
+    let (_, lines) = table(&shown(scene, "ports")?);
     line_with(
         &lines,
         &["front", "net_af_packet0,iface=e0", "up", "1 of 1", "single"],
     )?;
-    drop(held);
-    scene.finish()
+    Ok(())
 }

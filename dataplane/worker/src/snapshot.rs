@@ -117,7 +117,7 @@ pub fn channel<T: Send + Sync>(first: T, readers: usize) -> (Publisher<T>, Vec<R
     )
 }
 
-impl<T: Send + Sync> Publisher<T> {
+impl<T> Publisher<T> {
     /// Makes `value` what readers see from their next burst on; never waits. Returns its number:
     /// the first value has 1, each further one the next.
     pub fn publish(&mut self, value: T) -> u64 {
@@ -164,6 +164,17 @@ impl<T: Send + Sync> Publisher<T> {
             .iter()
             .map(|slot| slot.seen.load(Ordering::Acquire));
         seen.min().unwrap_or(self.number)
+    }
+}
+
+impl<T> Drop for Publisher<T> {
+    fn drop(&mut self) {
+        if self.collect() > 0 {
+            // A reader is in the middle of its burst, and nobody stays to wait for it: they leak.
+            for (_, held) in self.retired.drain(..) {
+                let _leaked = std::mem::ManuallyDrop::new(held);
+            }
+        }
     }
 }
 

@@ -137,6 +137,21 @@ fn a_sleeping_reader_holds_nothing_up() {
 }
 
 #[test]
+fn a_reader_keeps_what_it_holds_when_the_publisher_goes() {
+    check(|| {
+        type S = subject::Worker;
+        let tokens = [(); 2].map(|()| Token::new());
+        let (mut publisher, mut readers) = S::channel(Value::new(1, &tokens[0]), 1);
+        S::read(&mut readers[0], |value| {
+            S::publish(&mut publisher, Value::new(2, &tokens[1]));
+            drop(publisher);
+            value.look();
+        });
+        S::read(&mut readers[0], Value::look);
+    });
+}
+
+#[test]
 fn the_copies_pass_where_nothing_is_broken() {
     one_reader::<subject::Intact>();
 }

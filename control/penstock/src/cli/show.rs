@@ -65,7 +65,12 @@ async fn request(socket: &Path, path: &str) -> Result<String, String> {
     let stream = tokio::net::UnixStream::connect(socket)
         .await
         .map_err(|error| {
-            format!("cannot reach the daemon on {name}: {error}; is it running? (--socket PATH)")
+            let hint = if error.kind() == std::io::ErrorKind::PermissionDenied {
+                "root and the socket's group may ask"
+            } else {
+                "is it running? (--socket PATH)"
+            };
+            format!("cannot reach the daemon on {name}: {error}; {hint}")
         })?;
     let failed = |error: hyper::Error| format!("talking to the daemon on {name}: {error}");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -94,9 +99,10 @@ async fn request(socket: &Path, path: &str) -> Result<String, String> {
     };
     tokio::select! {
         answer = exchange => answer,
-        ended = connection => {
-            Err(format!("the daemon on {name} hung up: {:?}", ended.err()))
-        }
+        ended = connection => Err(match ended {
+            Ok(()) => format!("{name} hung up without an answer; is it penstock's?"),
+            Err(error) => failed(error),
+        }),
     }
 }
 

@@ -227,6 +227,7 @@ impl Control {
         self.ledger
             .apply_all(&diff.ops)
             .map_err(|error: OpError| vec![format!("cannot apply {name}: {error}")])?;
+        self.retirees.forget_returned(&self.ledger);
         self.ledger.set_tunables(new.tunables());
         self.config = new;
         self.publish();

@@ -17,6 +17,8 @@ struct Retiree {
     generation: u64,
     since: Instant,
     cut: bool,
+    /// The last look found no connection.
+    empty: bool,
 }
 
 /// Servers that are draining or deleted.
@@ -35,6 +37,15 @@ pub(super) struct Round {
 }
 
 impl Retirees {
+    /// Forgets servers that are live again; to be called after each change, so that one that leaves
+    /// once more before the next look starts anew.
+    pub(super) fn forget_returned(&mut self, ledger: &Ledger) {
+        let services = ledger.services();
+        let leaving = |id: &RealId| services.real(*id).map(|real| real.state);
+        self.known
+            .retain(|id, _| leaving(id).is_some_and(|state| state != RealState::Live));
+    }
+
     /// Looks at every server that is not live. `seen` is the generation that all workers have
     /// read; `drain_s` the seconds after which a service's removed server loses its connections.
     pub(super) fn look(
@@ -60,14 +71,20 @@ impl Retirees {
                 generation: published,
                 since: now,
                 cut: false,
+                empty: false,
             });
             if seen < retiree.generation {
                 continue;
             }
             if stats.load(id).flows() == 0 {
-                round.changed |= ledger.release_real(id);
+                // Twice: a worker that moves a connection from active to inactive counts it
+                // nowhere for an instant.
+                if std::mem::replace(&mut retiree.empty, true) {
+                    round.changed |= ledger.release_real(id);
+                }
                 continue;
             }
+            retiree.empty = false;
             let Some(owner) = ledger.services().service(service) else {
                 continue;
             };
@@ -92,3 +109,6 @@ impl Retirees {
         round
     }
 }
+
+#[cfg(test)]
+mod tests;
