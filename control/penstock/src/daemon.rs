@@ -6,6 +6,7 @@ mod control;
 mod drain;
 mod listing;
 mod server;
+mod signals;
 mod view;
 
 use std::path::Path;
@@ -22,9 +23,14 @@ pub(crate) fn run(config: Config, file: &Path) -> Result<(), Vec<BootError>> {
         .enable_all()
         .build()
         .map_err(|source| vec![BootError::Runtime { source }])?;
-    // First of all: a second daemon must not touch the first one's ports.
+    // Before anything takes time: a signal that comes while DPDK starts must find its handler.
+    let signals = {
+        let _inside = runtime.enter();
+        signals::Signals::listen().map_err(|error| vec![error])?
+    };
+    // Then: a second daemon must not touch the first one's ports.
     let listener = server::Listener::take(&config.api.socket).map_err(|error| vec![error])?;
     let director = boot::boot(&config)?;
-    let outcome = runtime.block_on(control::serve(config, file, director, listener));
+    let outcome = runtime.block_on(control::serve(config, file, director, (listener, signals)));
     outcome.map_err(|error| vec![error])
 }

@@ -23,7 +23,6 @@ use model::ledger::Ledger;
 use model::op::OpError;
 use model::snapshot::{Interfaces, Snapshot};
 use model::time::Instant;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use worker::job::Event;
@@ -33,6 +32,7 @@ use super::boot::{self, BootError, Director};
 use super::drain::Retirees;
 use super::listing::Listings;
 use super::server::{self, Listener, Request, What};
+use super::signals::{Asked, Signals};
 use super::view;
 use crate::cli::output::chain;
 use crate::netlink::{Netlink, Picture, TwinLink};
@@ -78,7 +78,7 @@ pub(super) async fn serve(
     config: Config,
     file: &Path,
     mut director: Director,
-    listener: Listener,
+    (listener, mut signals): (Listener, Signals),
 ) -> Result<(), BootError> {
     let twins = twin_links(&director);
     let netlink = Netlink::connect().await?;
@@ -137,7 +137,7 @@ pub(super) async fn serve(
         round: 0,
     };
     let outcome = tokio::select! {
-        outcome = control.run(&mut pictures, &mut asked) => outcome,
+        outcome = control.run(&mut signals, &mut pictures, &mut asked) => outcome,
         error = &mut mirror => Err(error.into()),
         () = &mut api => Ok(()),
     };
@@ -151,21 +151,19 @@ pub(super) async fn serve(
 impl Control {
     async fn run(
         &mut self,
+        signals: &mut Signals,
         pictures: &mut watch::Receiver<Picture>,
         asked: &mut mpsc::Receiver<Request>,
     ) -> Result<(), BootError> {
-        let listen = |kind| signal(kind).map_err(|source| BootError::Runtime { source });
-        let mut hangup = listen(SignalKind::hangup())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
         let mut ticks = tokio::time::interval(EVENT_TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0u32;
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => self.reload().await,
+                asked = signals.next() => match asked {
+                    Asked::Stop => return Ok(()),
+                    Asked::Reload => self.reload().await,
+                },
                 Ok(()) = pictures.changed() => {
                     let picture = pictures.borrow_and_update().clone();
                     self.routes_changed(picture);
