@@ -221,7 +221,7 @@ impl Scene {
         let mut config = DirectorConfig::new(&lab, 1);
         adjust(&mut config);
         let director = Director::start(&lab, 1, &config.text(&text(services)))?;
-        let start = at_rest(&director)?;
+        let start = Bookkeeping::at_rest(&director)?;
         Ok(Self {
             director,
             config,
@@ -344,23 +344,6 @@ impl Scene {
             complaints.join("\n"),
         ))
     }
-}
-
-/// The books once two looks in a row see no buffer in use more or less: what Linux sends when the
-/// twins come up is through then.
-fn at_rest(director: &Director) -> LabResult<Bookkeeping> {
-    let mut before = None;
-    wait_for("a director at rest", RELOAD_BOUND, || {
-        let now = Bookkeeping::read(director)?;
-        let seen = (now.workers.mbufs_in_use, now.total("rx")?);
-        let rests = before == Some(seen) && now.check().is_ok();
-        before = Some(seen);
-        Ok(if rests {
-            Look::Ready(now)
-        } else {
-            Look::NotYet(format!("{seen:?}"))
-        })
-    })
 }
 
 /// A directory for a test that needs no lab; it goes when this drops.

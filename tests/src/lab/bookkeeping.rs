@@ -45,6 +45,23 @@ impl Bookkeeping {
         )
     }
 
+    /// The books once two looks in a row see no packet and no buffer more or less: what Linux sends
+    /// when the twins come up is through then.
+    pub fn at_rest(director: &Director) -> LabResult<Self> {
+        let mut before = None;
+        wait_for("a director at rest", SETTLE_BOUND, || {
+            let now = Self::read(director)?;
+            let seen = (now.workers.mbufs_in_use, now.total("rx")?);
+            let rests = before == Some(seen) && now.check().is_ok();
+            before = Some(seen);
+            Ok(if rests {
+                Look::Ready(now)
+            } else {
+                Look::NotYet(format!("{seen:?}"))
+            })
+        })
+    }
+
     /// Waits until a director's identities hold and its mbufs are back at what `start` says;
     /// traffic must have ended. A stray packet between two questions is forgiven, a lasting
     /// difference not.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The management interface: HTTP on the unix socket, one request at a time to the control task.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use axum::Router;
@@ -98,12 +98,17 @@ pub(super) fn serve(
     })
 }
 
-/// A socket that a dead daemon left behind is replaced, a living one's is not.
+/// A socket that a dead daemon left behind is replaced; a living one's is not, nor is anything that
+/// is no socket.
 fn bind(path: &Path) -> std::io::Result<std::os::unix::net::UnixListener> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    if path.exists() {
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            let what = "something that is no socket has that name";
+            return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, what));
+        }
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(std::io::ErrorKind::AddrInUse.into());
         }
@@ -154,4 +159,32 @@ async fn answer(requests: &Requests, what: What) -> Response {
 /// An answer as JSON text.
 pub(super) fn json(value: &impl Serialize) -> Result<String, String> {
     serde_json::to_string(value).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_socket_s_place_is_left_alone() {
+        let file = std::env::temp_dir().join(format!("penstock-socket-{}", std::process::id()));
+        std::fs::write(&file, "precious").unwrap();
+        let refused = bind(&file).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn a_dead_daemon_s_socket_is_replaced_and_a_living_one_s_is_not() {
+        let path = std::env::temp_dir().join(format!("penstock-stale-{}", std::process::id()));
+        let living = bind(&path).unwrap();
+        assert_eq!(
+            bind(&path).unwrap_err().kind(),
+            std::io::ErrorKind::AddrInUse
+        );
+        drop(living);
+        drop(bind(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -135,7 +135,7 @@ fn demo() -> LabResult<()> {
 }
 
 fn play(lab: &Lab, reals: Reals, director: &Director) -> LabResult<()> {
-    let before = Bookkeeping::read(director)?;
+    let before = Bookkeeping::at_rest(director)?;
     let mut traffic = Traffic::new(lab, reals, director);
     traffic.web(services::Web::Nat)?;
     traffic.web(services::Web::Dr)?;
