@@ -439,7 +439,7 @@ static SERVICE: Table = Table {
             kind: Kind::Texts("\"sh-port\", \"sh-fallback\", \"mh-port\" or \"mh-fallback\""),
             preset: Preset::Otherwise("none"),
             change: Change::Live,
-            doc: "Port: the client's port counts too. Fallback: for a server that takes none, another.",
+            doc: "Port: the client's port counts too. Fallback: another for one that takes none.",
             example: "[]",
         },
         Key {

@@ -11,11 +11,11 @@
 //! All of them walk the service's list as the kernel does, newest server first, and skip weight 0
 //! and overloaded servers. They do not walk it server by server: what they ask of the list (the
 //! next one of at least that weight, the least loaded, the one at that place of the weights' sum)
-//! is a [`Roster`], which a [`tree::Tree`] answers in as many steps as the list's length has bits.
-//! While a tree is being built after a change, a [`roster::Scan`] gives the same answers.
+//! is a `Roster`, which a `tree::Tree` answers in as many steps as the list's length has bits.
+//! While a tree is being built after a change, a `roster::Scan` gives the same answers.
 //!
-//! A scheduler's running state belongs to one worker; [`state::State::sync`] replays what happened
-//! to the list since this worker last looked (see [`model::sched`]).
+//! A scheduler's running state belongs to one worker; `state::State::sync` replays what happened
+//! to the list since this worker last looked (see `model::sched`).
 
 mod conhash;
 mod dh;

@@ -47,8 +47,8 @@ pub struct Tunables {
     /// `net.ipv4.vs.conn_reuse_mode`: 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new
     /// connection.
     pub conn_reuse_mode: u8,
-    /// `net.ipv4.vs.pmtu_disc`: a tunnelled packet keeps its "don't fragment", and its sender is told
-    /// what fits; otherwise the outer packet is cut.
+    /// `net.ipv4.vs.pmtu_disc`: a tunnelled packet keeps its "don't fragment", and its sender is
+    /// told what fits; otherwise the outer packet is cut.
     pub pmtu_disc: bool,
     /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
     pub icmp_errors_per_s: u32,

@@ -3,7 +3,7 @@
 //! wire and hands what is inside to the namespace's own stack.
 //!
 //! ```text
-//!   e0 ─ outer packet ─► AF_PACKET ─► Decapsulator ─► AF_PACKET ─► wrap0 ═ veth ═ wrap1 ─► VIP on lo
+//!   e0 ─ outer ─► AF_PACKET ─► Decapsulator ─► AF_PACKET ─► wrap0 ═ veth ═ wrap1 ─► VIP on lo
 //! ```
 //! The kernel, which would refuse the outer packets, is kept from seeing them. Outer packets in
 //! pieces are not put together.
@@ -49,7 +49,8 @@ struct Counts {
 }
 
 impl Decapsulator {
-    /// Unwraps what arrives for `own` in the namespace of a real server, GUE at UDP port `gue_port`.
+    /// Unwraps what arrives for `own` in the namespace of a real server; GUE comes to UDP port
+    /// `gue_port`.
     pub fn start(place: &Netns, own: &[IpAddr], gue_port: u16) -> LabResult<Self> {
         place.ip_batch(
             "link add wrap0 address 02:00:00:00:ee:00 type veth \

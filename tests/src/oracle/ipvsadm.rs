@@ -64,8 +64,8 @@ struct TunnelOptions {
 }
 
 impl TunnelOptions {
-    /// What they make together (`ipvsadm.c`, `parse_options` and what follows it); `None` if they do
-    /// not fit.
+    /// What they make together (`ipvsadm.c`, `parse_options` and what follows it); `None` if they
+    /// do not fit.
     fn tunnel(&self) -> Option<Tunnel> {
         let kind = match (self.kind.as_str(), self.port, self.checksum) {
             ("" | "ipip", None, GueChecksum::None) => TunnelKind::Ipip,

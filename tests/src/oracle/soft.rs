@@ -143,8 +143,8 @@ impl LocalErrors {
         }
     }
 
-    /// Of an error about a tunnel's outer packet the kernel counts what is left of it once the outer
-    /// headers are off, and then the error that it makes for the client.
+    /// Of an error about a tunnel's outer packet the kernel counts what is left of it once the
+    /// outer headers are off, and then the error that it makes for the client.
     fn note_about_tunnel(&mut self, step: &PacketStep) {
         for frame in &step.out {
             if let Ok(parsed) = parse(&frame.bytes, frame.bytes.len()) {

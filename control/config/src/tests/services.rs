@@ -90,8 +90,8 @@ fn an_unknown_scheduler_is_told_those_there_are() {
     assert_eq!(
         error.allowed.as_deref(),
         Some(
-            "\"rr\", \"wrr\", \"lc\", \"wlc\", \"sed\", \"nq\", \"lblc\", \"lblcr\", \"dh\", \"sh\", \"mh\", \
-             \"fo\", \"ovf\", \"twos\", \"conhash\", \"random\""
+            "\"rr\", \"wrr\", \"lc\", \"wlc\", \"sed\", \"nq\", \"lblc\", \
+             \"lblcr\", \"dh\", \"sh\", \"mh\", \"fo\", \"ovf\", \"twos\", \"conhash\", \"random\""
         )
     );
 }

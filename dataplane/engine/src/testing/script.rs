@@ -132,8 +132,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// `ipip`, `gre`, `gre-csum`, `gue:6080`, `gue-csum:6080`, `gue-remcsum:6080`; outer sources out
-    /// of a prefix as `ipip@172.16.0.0/16`.
+    /// `ipip`, `gre`, `gre-csum`, `gue:6080`, `gue-csum:6080`, `gue-remcsum:6080`; outer sources
+    /// out of a prefix as `ipip@172.16.0.0/16`.
     fn tunnel(&self, place: usize) -> Tunnel {
         let (kind, source) = match self.word(place).split_once('@') {
             Some((kind, source)) => (kind, source.parse().ok()),

@@ -139,7 +139,7 @@ fn mh_walks(list: &[&RealServer]) -> Vec<Walk> {
 
 /// Servers on a circle of 2^32: a client belongs to the first point at or behind its own.
 ///
-/// A server has [`RING_POINTS`] points for each unit of `last_weight` over the weights' common
+/// A server has `RING_POINTS` points for each unit of `last_weight` over the weights' common
 /// divisor. Where they are depends on its address and port alone, so a server that comes or goes
 /// moves only its own clients; quiescing it leaves the ring as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

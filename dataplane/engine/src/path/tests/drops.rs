@@ -221,8 +221,8 @@ fn tunnel_situations(case: &mut Case<'_>) {
             bench.send_packet(0, 0, packet);
         },
     );
-    let far = "service udp 10.0.0.100:53 rr\nreal [2001:db8:1::11]:53 ipip\niface 1 port 1 10.1.0.1/24\n\
-               iface 0 port 0 10.0.0.1/24\nroute 2001:db8:1::/64 via 1";
+    let far = "service udp 10.0.0.100:53 rr\nreal [2001:db8:1::11]:53 ipip\n\
+               iface 1 port 1 10.1.0.1/24\niface 0 port 0 10.0.0.1/24\nroute 2001:db8:1::/64 via 1";
     case(DropReason::NoTunnelSource, far, &|bench| {
         bench.send(0, &query().build());
     });
