@@ -22,9 +22,13 @@ pub(crate) fn run(config: Config, file: &Path) -> Result<(), Vec<BootError>> {
         .enable_all()
         .build()
         .map_err(|source| vec![BootError::Runtime { source }])?;
-    // First of all: a second daemon must not touch the first one's ports.
+    let signals = {
+        let _inside = runtime.enter();
+        control::Signals::listen().map_err(|error| vec![error])?
+    };
+    // Before the boot: a second daemon must not touch the first one's ports.
     let listener = server::Listener::take(&config.api.socket).map_err(|error| vec![error])?;
     let director = boot::boot(&config)?;
-    let outcome = runtime.block_on(control::serve(config, file, director, listener));
+    let outcome = runtime.block_on(control::serve(config, file, director, (signals, listener)));
     outcome.map_err(|error| vec![error])
 }

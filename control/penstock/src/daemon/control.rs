@@ -23,7 +23,7 @@ use model::ledger::Ledger;
 use model::op::OpError;
 use model::snapshot::{Interfaces, Snapshot};
 use model::time::Instant;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use worker::job::Event;
@@ -50,6 +50,30 @@ const FIRST_PICTURE: Duration = Duration::from_secs(2);
 const RETIRED_ALARM: usize = 64;
 /// API requests in line.
 const REQUESTS: usize = 64;
+
+/// What the operator tells by signal. Listened to from before the boot: a SIGHUP of that time is a
+/// reload and not the end.
+#[derive(Debug)]
+pub(super) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to listen; inside a runtime.
+    ///
+    /// # Errors
+    /// [`BootError::Runtime`].
+    pub(super) fn listen() -> Result<Self, BootError> {
+        let listen = |kind| signal(kind).map_err(|source| BootError::Runtime { source });
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
 
 /// The running director, as control holds it.
 #[derive(Debug)]
@@ -78,7 +102,7 @@ pub(super) async fn serve(
     config: Config,
     file: &Path,
     mut director: Director,
-    listener: Listener,
+    (mut signals, listener): (Signals, Listener),
 ) -> Result<(), BootError> {
     let twins = twin_links(&director);
     let netlink = Netlink::connect().await?;
@@ -137,7 +161,7 @@ pub(super) async fn serve(
         round: 0,
     };
     let outcome = tokio::select! {
-        outcome = control.run(&mut pictures, &mut asked) => outcome,
+        outcome = control.run(&mut signals, &mut pictures, &mut asked) => outcome,
         error = &mut mirror => Err(error.into()),
         () = &mut api => Ok(()),
     };
@@ -151,21 +175,18 @@ pub(super) async fn serve(
 impl Control {
     async fn run(
         &mut self,
+        signals: &mut Signals,
         pictures: &mut watch::Receiver<Picture>,
         asked: &mut mpsc::Receiver<Request>,
     ) -> Result<(), BootError> {
-        let listen = |kind| signal(kind).map_err(|source| BootError::Runtime { source });
-        let mut hangup = listen(SignalKind::hangup())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
         let mut ticks = tokio::time::interval(EVENT_TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0u32;
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => self.reload().await,
+                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(()),
+                _ = signals.hangup.recv() => self.reload().await,
                 Ok(()) = pictures.changed() => {
                     let picture = pictures.borrow_and_update().clone();
                     self.routes_changed(picture);
