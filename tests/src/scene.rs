@@ -351,11 +351,21 @@ impl Scene {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes one.
+    /// Makes one, and removes those of processes that died.
     pub fn new() -> LabResult<Self> {
         let number = SCRATCHES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("penstock-test-{}-{number}", std::process::id());
-        let dir = std::env::temp_dir().join(name);
+        let all = std::env::temp_dir();
+        for entry in fs::read_dir(&all).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let pid = name
+                .strip_prefix(SCRATCH)
+                .and_then(|rest| rest.split_once('-'));
+            if pid.is_some_and(|(pid, _)| !Path::new("/proc").join(pid).exists()) {
+                // Another test may be faster.
+                fs::remove_dir_all(entry.path()).unwrap_or_default();
+            }
+        }
+        let dir = all.join(format!("{SCRATCH}{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).map_err(|source| LabError::path("create", &dir, source))?;
         Ok(Self(dir))
     }
@@ -398,6 +408,7 @@ impl Drop for Turn {
     }
 }
 
+const SCRATCH: &str = "penstock-test-";
 static SCRATCHES: AtomicU32 = AtomicU32::new(0);
 static TURNS: Mutex<u32> = Mutex::new(0);
 static FREED: Condvar = Condvar::new();

@@ -6,14 +6,16 @@ use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use penstock_tests::lab::{
     Bookkeeping, Curl, Director, DirectorConfig, Family, HttpConnection, Lab, LabError, LabResult,
-    Look, Netns, RawSocket, Reals, TcpLoad, Topology, UdpLoad, addr, ensure_equal, program, skip,
-    skipped, udp_frame, wait_for,
+    Look, Netns, Process, RawSocket, Reals, TcpLoad, Topology, UdpLoad, addr, ensure_equal,
+    program, skip, skipped, udp_frame, wait_for,
 };
 use penstock_tests::scene::{Scene, ServiceText, Turn, clients, note, text};
 
@@ -56,6 +58,84 @@ fn a_stopped_daemon_leaves_nothing_and_starts_again() -> LabResult<()> {
         scene.start = Bookkeeping::read(&scene.director)?;
     }
     scene.finish()
+}
+
+#[test]
+fn a_daemon_under_load_stops_cleanly() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let services = [
+        ServiceText::web("nat"),
+        ServiceText::new("sink", "udp", Family::V4, "dr", 9),
+    ];
+    let adjust = |config: &mut DirectorConfig| config.workers = "0-1".into();
+    let scene = Scene::new(Topology::default().queues(2), adjust, &services)?;
+    silence(&scene.lab)?;
+    let flood = Flood::new(&scene.lab)?;
+    let load = TcpLoad::new(web(), 1_000_000).step_bound(Duration::from_millis(300));
+    let load = load.threads(2).start(scene.client());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| -> LabResult<()> {
+        let flooding = scope.spawn(|| -> LabResult<()> {
+            while !over.load(Ordering::Relaxed) {
+                flood.send(0..1000)?;
+            }
+            Ok(())
+        });
+        let stopped = wait_for("traffic", BOUND, || {
+            let rx = Bookkeeping::read(&scene.director)?.total("rx")?;
+            let enough = rx > 20_000;
+            Ok(if enough {
+                Look::Ready(())
+            } else {
+                Look::NotYet(format!("{rx} packets"))
+            })
+        })
+        .and_then(|()| scene.director.stop());
+        over.store(true, Ordering::Relaxed);
+        let flooded = flooding.join();
+        stopped.and(flooded.unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
+    })?;
+    drop(load);
+    Ok(())
+}
+
+/// What a service manager sends to a daemon that it has only just started.
+#[test]
+fn signals_that_come_during_the_start_wait_for_its_end() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let _turn = Turn::take();
+    let lab = Lab::new(Topology::default())?;
+    let text = DirectorConfig::new(&lab, 1).text(&text_of_web());
+    let dir = lab.home().subdir("d1")?;
+    let (config, socket) = (dir.join("early.toml"), dir.join("api.sock"));
+    fs::write(&config, text).map_err(|error| LabError::path("write", &config, error))?;
+    let (program, config) = (
+        program()?.display().to_string(),
+        config.display().to_string(),
+    );
+    for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+        let log = dir.join(format!("{signal}.log"));
+        let args = ["run", "--config", &config];
+        let mut process = Process::start(&lab.directors()[0], &program, &args, &log)?;
+        // The first thing it makes, long before it is ready.
+        process.wait_ready(BOUND, || Ok(socket.exists()))?;
+        process.signal(signal)?;
+        if signal == Signal::SIGHUP {
+            process.wait_ready(BOUND, || {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                Ok(log.contains("applied, nothing changed"))
+            })?;
+            process.signal(Signal::SIGTERM)?;
+        }
+        let status = process.wait_end(BOUND)?;
+        ensure_equal(&process.log_tail(), &status.code(), &Some(0))?;
+        ensure_equal("the socket", &socket.exists(), &false)?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use penstock_tests::lab::{
-    Curl, DirectorConfig, Family, LabError, LabResult, TcpLoad, Topology, UdpLoad, VlanHost, addr,
-    ensure_equal, skipped,
+    Curl, DirectorConfig, Family, LabError, LabResult, Side, TcpLoad, Topology, UdpLoad, VlanHost,
+    addr, ensure_equal, skipped,
 };
 use penstock_tests::scene::{Scene, ServiceText, clients, note};
 
@@ -170,5 +170,54 @@ fn an_af_xdp_port_serves() -> LabResult<()> {
     note(format_args!(
         "af_xdp: {held} buffers belong to the kernel's rings"
     ));
+    scene.finish()
+}
+
+/// What is too large for the servers' network is told to those who sent it, and comes in pieces
+/// that fit.
+#[test]
+fn a_smaller_link_behind_the_director_is_discovered_by_the_clients() -> LabResult<()> {
+    const MTU: u32 = 1400;
+    if skipped() {
+        return Ok(());
+    }
+    let mut services = Vec::new();
+    for family in Family::BOTH {
+        for forward in ["nat", "dr"] {
+            let name = format!("{forward}{family:?}");
+            services.push(ServiceText::new(&name, "tcp", family, forward, 80));
+        }
+    }
+    let adjust = |config: &mut DirectorConfig| config.ports[1].lines = format!("mtu = {MTU}\n");
+    let scene = Scene::new(Topology::default(), adjust, &services)?;
+    for place in scene.lab.reals() {
+        // As if the small link was further away: they would take more than fits.
+        let via = Family::BOTH.map(|family| addr::director(family, Side::Server, 1));
+        place.ip_batch(&format!(
+            "link set e0 mtu {MTU}\n\
+             route replace default via {} advmss 1460\n\
+             route replace default via {} advmss 1440\n",
+            via[0], via[1]
+        ))?;
+    }
+    for service in &services {
+        let before = scene.books()?.drops_for("mtu_exceeded");
+        // Through both: what the clients send is cut, what they get fits anyway (NAT) or never
+        // sees that link (DR).
+        let url = |path: &str| format!("http://{}{path}", service.target);
+        let up = Curl::new(&url("/upload"))
+            .upload(1 << 20)
+            .run(scene.client())?;
+        ensure_equal("status of the upload", &up.status, &200)?;
+        let down = Curl::new(&url("/1m")).run(scene.client())?;
+        ensure_equal("length of the file", &down.body.len(), &(1 << 20))?;
+        let told = scene.books()?.drops_for("mtu_exceeded") - before;
+        note(format_args!(
+            "{}: told of the smaller link {told} times",
+            service.name
+        ));
+        // Linux keeps what it learns for each address: NAT and DR have one each.
+        ensure_equal("told so", &(told > 0), &true)?;
+    }
     scene.finish()
 }

@@ -6,7 +6,6 @@ mod control;
 mod drain;
 mod listing;
 mod server;
-mod signals;
 mod view;
 
 use std::path::Path;
@@ -23,14 +22,13 @@ pub(crate) fn run(config: Config, file: &Path) -> Result<(), Vec<BootError>> {
         .enable_all()
         .build()
         .map_err(|source| vec![BootError::Runtime { source }])?;
-    // Before anything takes time: a signal that comes while DPDK starts must find its handler.
     let signals = {
         let _inside = runtime.enter();
-        signals::Signals::listen().map_err(|error| vec![error])?
+        control::Signals::listen().map_err(|error| vec![error])?
     };
-    // Then: a second daemon must not touch the first one's ports.
+    // Before the boot: a second daemon must not touch the first one's ports.
     let listener = server::Listener::take(&config.api.socket).map_err(|error| vec![error])?;
     let director = boot::boot(&config)?;
-    let outcome = runtime.block_on(control::serve(config, file, director, (listener, signals)));
+    let outcome = runtime.block_on(control::serve(config, file, director, (signals, listener)));
     outcome.map_err(|error| vec![error])
 }

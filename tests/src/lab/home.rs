@@ -117,10 +117,15 @@ pub fn remove(id: &str) -> LabResult<()> {
             done?;
         }
     }
-    let dir = Path::new(RUN_DIR).join(id);
-    match fs::remove_dir_all(&dir) {
+    // Where DPDK programs that were told to call themselves by the lab's id keep their state.
+    remove_dir(&Path::new("/run/dpdk").join(id))?;
+    remove_dir(&Path::new(RUN_DIR).join(id))
+}
+
+fn remove_dir(dir: &Path) -> LabResult<()> {
+    match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(LabError::path("remove", &dir, error))
+            Err(LabError::path("remove", dir, error))
         }
         _ => Ok(()),
     }

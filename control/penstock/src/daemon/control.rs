@@ -23,6 +23,7 @@ use model::ledger::Ledger;
 use model::op::OpError;
 use model::snapshot::{Interfaces, Snapshot};
 use model::time::Instant;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use worker::job::Event;
@@ -32,7 +33,6 @@ use super::boot::{self, BootError, Director};
 use super::drain::Retirees;
 use super::listing::Listings;
 use super::server::{self, Listener, Request, What};
-use super::signals::{Asked, Signals};
 use super::view;
 use crate::cli::output::chain;
 use crate::netlink::{Netlink, Picture, TwinLink};
@@ -50,6 +50,30 @@ const FIRST_PICTURE: Duration = Duration::from_secs(2);
 const RETIRED_ALARM: usize = 64;
 /// API requests in line.
 const REQUESTS: usize = 64;
+
+/// What the operator tells by signal. Listened to from before the boot: a SIGHUP of that time is a
+/// reload and not the end.
+#[derive(Debug)]
+pub(super) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to listen; inside a runtime.
+    ///
+    /// # Errors
+    /// [`BootError::Runtime`].
+    pub(super) fn listen() -> Result<Self, BootError> {
+        let listen = |kind| signal(kind).map_err(|source| BootError::Runtime { source });
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
 
 /// The running director, as control holds it.
 #[derive(Debug)]
@@ -78,7 +102,7 @@ pub(super) async fn serve(
     config: Config,
     file: &Path,
     mut director: Director,
-    (listener, mut signals): (Listener, Signals),
+    (mut signals, listener): (Signals, Listener),
 ) -> Result<(), BootError> {
     let twins = twin_links(&director);
     let netlink = Netlink::connect().await?;
@@ -160,10 +184,9 @@ impl Control {
         let mut count = 0u32;
         loop {
             tokio::select! {
-                asked = signals.next() => match asked {
-                    Asked::Stop => return Ok(()),
-                    Asked::Reload => self.reload().await,
-                },
+                _ = signals.terminate.recv() => return Ok(()),
+                _ = signals.interrupt.recv() => return Ok(()),
+                _ = signals.hangup.recv() => self.reload().await,
                 Ok(()) = pictures.changed() => {
                     let picture = pictures.borrow_and_update().clone();
                     self.routes_changed(picture);
