@@ -95,7 +95,8 @@ fn a_daemon_under_load_stops_cleanly() -> LabResult<()> {
         .and_then(|()| scene.director.stop());
         over.store(true, Ordering::Relaxed);
         let flooded = flooding.join();
-        stopped.and(flooded.unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
+        let flooded = flooded.unwrap_or_else(|cause| std::panic::resume_unwind(cause));
+        stopped.and(flooded)
     })?;
     drop(load);
     Ok(())
