@@ -20,6 +20,8 @@ use penstock_tests::lab::{
 use penstock_tests::scene::{Scene, ServiceText, Turn, clients, note, text};
 
 const BOUND: Duration = Duration::from_secs(60);
+/// A million datagrams take ten seconds, and more on a machine that does other things.
+const FLOOD_BOUND: Duration = Duration::from_secs(180);
 const MIB: u64 = 1 << 20;
 /// The MAC of the director's first port (the lab's address plan).
 const DIRECTOR_MAC: &str = "02:00:00:00:d1:00";
@@ -55,7 +57,7 @@ fn a_stopped_daemon_leaves_nothing_and_starts_again() -> LabResult<()> {
             ensure_equal(&format!("the link{twin}"), &links.contains(twin), &false)?;
         }
         scene.director = Director::start(&scene.lab, 1, &config)?;
-        scene.start = Bookkeeping::read(&scene.director)?;
+        scene.start = Bookkeeping::at_rest(&scene.director)?;
     }
     scene.finish()
 }
@@ -166,8 +168,11 @@ fn a_killed_daemon_starts_again_and_serves() -> LabResult<()> {
         TcpLoad::new(web(), 60)
             .run(scene.client())?
             .check_all_answered()?;
+        scene.start = Bookkeeping::at_rest(&scene.director)?;
+        // This driver keeps no buffer to itself.
+        let held = scene.start.workers.mbufs_in_use;
+        ensure_equal("buffers in use at rest", &held, &0)?;
     }
-    scene.start.workers.mbufs_in_use = 0;
     scene.finish()
 }
 
@@ -274,10 +279,6 @@ fn a_million_connections_fit_into_256_mib() -> LabResult<()> {
         ServiceText::new("sink", "udp", Family::V4, "dr", 9),
     ];
     let adjust = |config: &mut DirectorConfig| {
-        // The rings of the driver's default size count as ours, too.
-        for port in &mut config.ports {
-            port.device = port.device.replace("framecnt=8192", "framecnt=2048");
-        }
         config.flows_max = u64::from(FLOWS);
     };
     let scene = Scene::new(Topology::default(), adjust, &services)?;
@@ -285,7 +286,7 @@ fn a_million_connections_fit_into_256_mib() -> LabResult<()> {
     let empty = resident(scene.director.pid())?;
     let flood = Flood::new(&scene.lab)?;
     let begin = Instant::now();
-    wait_for("a million connections", BOUND, || {
+    wait_for("a million connections", FLOOD_BOUND, || {
         let flows = scene.books()?.total("flows")?;
         if flows >= u64::from(FLOWS) {
             return Ok(Look::Ready(()));
@@ -364,7 +365,7 @@ fn the_first_packet_is_forwarded_within_three_seconds_of_the_start() -> LabResul
     // The first TCP connection is as lucky as any.
     let answer = Curl::new(&format!("http://{}/", web())).run(lab.client())?;
     ensure_equal("status", &answer.status, &200)?;
-    let mut start = Bookkeeping::read(&director)?;
+    let mut start = Bookkeeping::at_rest(&director)?;
     start.workers.mbufs_in_use = 0;
     Bookkeeping::settle(&director, &start)?;
     director.stop()?;

@@ -53,7 +53,7 @@ fn through(tunnels: &[(String, String, Family)], reals: u8) -> LabResult<()> {
     for (name, text, inner) in tunnels {
         let director = Director::start(&lab, 1, &config.text(text))?;
         let before = ends.iter().map(Decapsulator::unwrapped).sum::<u64>();
-        let start = Bookkeeping::read(&director)?;
+        let start = Bookkeeping::at_rest(&director)?;
         let vip = SocketAddr::new(addr::vip(*inner, 0), 80);
         let report = TcpLoad::new(vip, REQUESTS).run(lab.client())?;
         report.check_none_failed()?;

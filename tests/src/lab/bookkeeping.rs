@@ -45,21 +45,32 @@ impl Bookkeeping {
         )
     }
 
-    /// The books once two looks in a row see no packet and no buffer more or less: what Linux sends
-    /// when the twins come up is through then.
+    /// The books once two looks in a row see no packet and no buffer more or less, and every worker
+    /// has polled in between: what Linux sends when the twins come up is through then.
     pub fn at_rest(director: &Director) -> LabResult<Self> {
-        let mut before = None;
+        let mut before: Option<Self> = None;
         wait_for("a director at rest", SETTLE_BOUND, || {
             let now = Self::read(director)?;
-            let seen = (now.workers.mbufs_in_use, now.total("rx")?);
-            let rests = before == Some(seen) && now.check().is_ok();
-            before = Some(seen);
-            Ok(if rests {
-                Look::Ready(now)
-            } else {
-                Look::NotYet(format!("{seen:?}"))
-            })
+            let still = |then: &Self| -> LabResult<bool> {
+                let same = then.workers.mbufs_in_use == now.workers.mbufs_in_use
+                    && then.total("rx")? == now.total("rx")?;
+                // One round may have been under way at the first look.
+                let polled = then.polls().zip(now.polls()).all(|(then, now)| then + 1 < now);
+                Ok(same && polled && now.check().is_ok())
+            };
+            if before.as_ref().map_or(Ok(false), still)? {
+                return Ok(Look::Ready(now));
+            }
+            let seen = format!("{:?}", now.workers);
+            before = Some(now);
+            Ok(Look::NotYet(seen))
         })
+    }
+
+    fn polls(&self) -> impl Iterator<Item = u64> {
+        let workers = self.workers.workers.iter();
+        let polls = workers.map(|worker| worker.counters.get("polls").copied());
+        polls.map(Option::unwrap_or_default)
     }
 
     /// Waits until a director's identities hold and its mbufs are back at what `start` says;
