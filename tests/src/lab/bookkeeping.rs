@@ -55,7 +55,10 @@ impl Bookkeeping {
                 let same = then.workers.mbufs_in_use == now.workers.mbufs_in_use
                     && then.total("rx")? == now.total("rx")?;
                 // One round may have been under way at the first look.
-                let polled = then.polls().zip(now.polls()).all(|(then, now)| then + 1 < now);
+                let polled = then
+                    .polls()
+                    .zip(now.polls())
+                    .all(|(then, now)| then + 1 < now);
                 Ok(same && polled && now.check().is_ok())
             };
             if before.as_ref().map_or(Ok(false), still)? {
