@@ -316,6 +316,7 @@ impl Ledger {
             real.state = RealState::Deleted;
         }
         self.set.by_key.remove(&key);
+        self.set.deletions = self.set.deletions.wrapping_add(1);
         let mut unused = true;
         if let Some(service) = self.service_mut(id) {
             service.deleted = true;
@@ -412,6 +413,7 @@ impl Ledger {
         if let Some(Some(server)) = self.set.reals.get_mut(slot.index()) {
             server.state = RealState::Deleted;
         }
+        self.set.deletions = self.set.deletions.wrapping_add(1);
         self.touched = true;
         Ok(())
     }
@@ -635,6 +637,7 @@ impl Ledger {
             by_key,
             by_real,
             addresses,
+            deletions: _,
         } = &mut self.set;
         by_real.clear();
         addresses.clear();

@@ -25,6 +25,7 @@ pub mod sched;
 pub mod service;
 pub mod snapshot;
 pub mod time;
+pub mod tunables;
 pub mod tunnel;
 
 /// Raised by every change to [`snapshot::Snapshot`] that a reader could notice.

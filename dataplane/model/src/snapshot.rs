@@ -10,6 +10,7 @@ use crate::addr::{Addr, Mac, Prefix};
 use crate::fib::{Fib, Hasher};
 use crate::ids::{IfaceId, PortId, RealId, ServiceId};
 use crate::service::{Protocol, RealKey, RealServer, ServiceKey, VirtualService};
+pub use crate::tunables::{PUNT_CLASSES, Tunables};
 
 /// States of LVS's TCP machine, the number of timeouts it has.
 pub const TCP_STATES: usize = 11;
@@ -37,43 +38,6 @@ impl Default for Timeouts {
                 120_000,
             ],
             udp_ms: 300_000,
-        }
-    }
-}
-
-/// Switches of the packet path; the kernel's sysctls of the same name, with its defaults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tunables {
-    /// `net.ipv4.vs.conn_reuse_mode`: 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new
-    /// connection.
-    pub conn_reuse_mode: u8,
-    /// `net.ipv4.vs.pmtu_disc`: a tunnelled packet keeps its "don't fragment", and its sender is
-    /// told what fits; otherwise the outer packet is cut.
-    pub pmtu_disc: bool,
-    /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
-    pub icmp_errors_per_s: u32,
-    /// Packets a worker hands to Linux per second at most, by class, in the order of
-    /// [`PUNT_CLASSES`].
-    pub punt_pps: [u32; PUNT_CLASSES.len()],
-}
-
-/// Names of the classes of packets for Linux, in the order of their numbers.
-pub const PUNT_CLASSES: [&str; 6] = [
-    "arp_nd",
-    "local",
-    "icmp",
-    "multicast",
-    "unroutable",
-    "other",
-];
-
-impl Default for Tunables {
-    fn default() -> Self {
-        Self {
-            conn_reuse_mode: 1,
-            pmtu_disc: true,
-            icmp_errors_per_s: 1000,
-            punt_pps: [1000, 5000, 500, 500, 200, 200],
         }
     }
 }
@@ -157,6 +121,7 @@ pub struct ServiceSet {
     pub(crate) by_key: HashMap<ServiceKey, ServiceId, Hasher>,
     pub(crate) by_real: HashSet<(Protocol, RealKey), Hasher>,
     pub(crate) addresses: HashSet<Addr, Hasher>,
+    pub(crate) deletions: u64,
 }
 
 impl ServiceSet {
@@ -167,6 +132,7 @@ impl ServiceSet {
             by_key: HashMap::with_hasher(hasher.clone()),
             by_real: HashSet::with_hasher(hasher.clone()),
             addresses: HashSet::with_hasher(hasher),
+            deletions: 0,
         }
     }
 
@@ -197,6 +163,13 @@ impl ServiceSet {
     #[inline]
     pub fn is_real(&self, protocol: Protocol, real: RealKey) -> bool {
         self.by_real.contains(&(protocol, real))
+    }
+
+    /// How often servers were deleted (`ipvsadm -d`, `-D`, `-C`): a worker that sees it change has
+    /// to look for their connections if `expire_nodest_conn` is set.
+    #[must_use]
+    pub const fn deletions(&self) -> u64 {
+        self.deletions
     }
 
     /// Slots there are, used or not: what per-worker tables are sized by.
