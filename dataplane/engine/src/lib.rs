@@ -30,6 +30,7 @@ mod gather;
 pub mod path;
 mod related;
 pub mod sched;
+pub mod sctp_state;
 pub mod stats;
 pub mod tcp_state;
 #[cfg(any(test, feature = "testing"))]

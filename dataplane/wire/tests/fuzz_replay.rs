@@ -12,6 +12,7 @@ use std::fs;
 use penstock_wire::builder::{Frame, SOURCE_MAC};
 use penstock_wire::ethernet::EtherType;
 use penstock_wire::ipv4::IpProtocol;
+use penstock_wire::sctp::ChunkType;
 use penstock_wire::tcp::flags::{ACK, FIN, PSH, RST, SYN};
 
 const SEED: u64 = 0x70656e_73746f63;
@@ -115,6 +116,8 @@ fn parse_seeds() -> Vec<(&'static str, Vec<u8>)> {
         tcp_frames(),
         udp_frames(),
         other_frames(),
+        sctp_frames(),
+        quic_frames(),
         v6_frames(),
         v6_extension_frames(),
         bad_v4_frames(),
@@ -182,6 +185,36 @@ fn other_frames() -> Vec<(&'static str, Frame)> {
         ("icmp-error", error.payload(&quoted())),
         ("vrrp", vrrp.payload(&[0x31; 12])),
         ("sctp", sctp.payload(&[7; 12])),
+    ]
+}
+
+fn sctp_frames() -> Vec<(&'static str, Frame)> {
+    let init = [
+        [0xaa; 16].as_slice(),
+        &[0, 5, 0, 8, 10, 0, 0, 1, 0, 5, 0, 8, 10, 9, 0, 1],
+    ]
+    .concat();
+    let bundle: [(ChunkType, &[u8]); 2] =
+        [(ChunkType::COOKIE_ECHO, b"abcde"), (ChunkType::DATA, &[])];
+    vec![
+        (
+            "sctp-init",
+            Frame::sctp(CLIENT, VIP, 0, &[(ChunkType::INIT, &init)]),
+        ),
+        ("sctp-bundle", Frame::sctp(CLIENT6, VIP6, 0xabcd, &bundle)),
+        (
+            "sctp-no-checksum",
+            Frame::sctp(CLIENT, VIP, 1, &bundle).checksum(0),
+        ),
+    ]
+}
+
+fn quic_frames() -> Vec<(&'static str, Frame)> {
+    let long = [0xe0, 0, 0, 0, 1, 8, 0x20, 1, 2, 3, 4, 5, 6, 7, 0];
+    let short = [0x40, 0x20, 1, 2, 3, 4, 5, 6, 7];
+    vec![
+        ("quic-long", Frame::udp(CLIENT, VIP).payload(&long)),
+        ("quic-short", Frame::udp(CLIENT, VIP).payload(&short)),
     ]
 }
 

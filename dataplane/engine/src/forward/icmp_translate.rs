@@ -18,6 +18,7 @@ use wire::checksum::{self, Delta};
 use wire::icmp::{self, Icmp, IcmpMut};
 use wire::ipv4::{IpProtocol, Ipv4};
 use wire::packet::{Kind, Parsed, Quote};
+use wire::sctp::{Sctp, SctpMut};
 
 use super::nat::{self, End};
 
@@ -111,36 +112,73 @@ fn rewrite_quote(
     if !nat::rewrite_network(network, quote.kind, end, addr, addresses) {
         return None;
     }
-    let mut delta = ends;
+    let mut delta = addresses;
     if quote.kind == Kind::Ipv4 {
         delta = delta.word(before?, header_sum(network).ok()?);
+    }
+    if !has_ports(quote.protocol) {
+        return Some(delta);
     }
     let place = match end {
         End::Source => transport.first_chunk_mut::<2>()?,
         End::Destination => transport.get_mut(2..)?.first_chunk_mut::<2>()?,
     };
     *place = port.to_be_bytes();
-    Some(delta.and(update_transport(transport, quote.protocol, ends)))
+    Some(
+        delta
+            .word(old_port, port)
+            .and(update_transport(transport, quote, ends)),
+    )
 }
 
-/// Brings the transport checksum of a quote up to date, if it is in there.
-fn update_transport(transport: &mut [u8], protocol: IpProtocol, ends: Delta) -> Delta {
-    let place = match protocol {
+/// What a quoted ESP or AH packet has in their place belongs to its ends alone.
+const fn has_ports(protocol: IpProtocol) -> bool {
+    matches!(
+        protocol,
+        IpProtocol::TCP | IpProtocol::UDP | IpProtocol::SCTP
+    )
+}
+
+/// Brings the transport checksum of a quote, whose port is the new one already, up to date, if it
+/// is in there. `ends` is what changed.
+fn update_transport(transport: &mut [u8], quote: &Quote, ends: Delta) -> Delta {
+    let place = match quote.protocol {
         IpProtocol::TCP => transport.get_mut(TCP_CHECKSUM..),
         IpProtocol::UDP => transport.get_mut(UDP_CHECKSUM..),
+        IpProtocol::SCTP => return update_sctp(transport, quote),
         _ => None,
     };
     let Some(place) = place.and_then(<[u8]>::first_chunk_mut::<2>) else {
         return Delta::new();
     };
     let old = u16::from_be_bytes(*place);
-    let new = if protocol == IpProtocol::UDP {
+    let new = if quote.protocol == IpProtocol::UDP {
         ends.apply_udp(old)
     } else {
         ends.apply(old)
     };
     *place = new.to_be_bytes();
     Delta::new().word(old, new)
+}
+
+/// The whole packet's length says what the CRC has behind the ports, though the quote is cut.
+fn update_sctp(transport: &mut [u8], quote: &Quote) -> Delta {
+    let len = quote.ip_len.saturating_sub(quote.l4_offset.into());
+    let (Ok(len), Ok(new)) = (u16::try_from(len), Sctp::new_checked(transport)) else {
+        return Delta::new();
+    };
+    let (source_port, destination_port) = (new.source_port(), new.destination_port());
+    let before = new.checksum().swap_bytes();
+    let Ok(mut header) = SctpMut::new_checked(transport) else {
+        return Delta::new();
+    };
+    // With the old ports the checksum is what it was; then the new ones change it.
+    header.set_source_port(quote.source_port);
+    header.set_destination_port(quote.destination_port);
+    header.set_ports(source_port, destination_port, len);
+    let after =
+        Sctp::new_checked(transport).map_or(before, |header| header.checksum().swap_bytes());
+    Delta::new().long(before, after)
 }
 
 /// Places of the checksums in their headers (RFC 9293 §3.1, RFC 768).

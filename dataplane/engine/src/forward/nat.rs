@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Masquerading: one end of the packet is replaced (`ip_vs_proto_{tcp,udp}.c`, `*_dnat_handler`,
-//! `*_snat_handler`).
+//! Masquerading: one end of the packet is replaced (`ip_vs_proto_{tcp,udp,sctp}.c`,
+//! `*_dnat_handler`, `*_snat_handler`).
 //!
 //! Checksums are updated incrementally (RFC 1624), so a packet that came in damaged leaves damaged
-//! and the receiver notices. A UDP packet without checksum gets one, as in the kernel.
+//! and the receiver notices; the kernel computes SCTP's anew and makes a damaged packet look sound.
+//! A UDP packet without checksum gets one, as in the kernel.
 
 use model::addr::Addr;
 use wire::buffer::PacketBuf;
@@ -11,6 +12,7 @@ use wire::checksum::{self, Delta};
 use wire::ipv4::{IpProtocol, Ipv4Mut};
 use wire::ipv6::Ipv6Mut;
 use wire::packet::{Kind, Parsed};
+use wire::sctp::SctpMut;
 use wire::tcp::TcpMut;
 use wire::udp::{Udp, UdpMut};
 
@@ -23,8 +25,8 @@ pub enum End {
     Source,
 }
 
-/// Gives one end of a whole TCP or UDP packet the address and port `to`. `false`, with nothing
-/// changed, if the headers are not where the parse found them or the families differ.
+/// Gives one end of a whole TCP, UDP or SCTP packet the address and port `to`. `false`, with
+/// nothing changed, if the headers are not where the parse found them or the families differ.
 #[must_use]
 pub fn rewrite<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, to: (Addr, u16)) -> bool {
     let (old_addr, old_port) = match end {
@@ -47,7 +49,7 @@ pub fn rewrite<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, to: (Add
     let delta = addresses.word(old_port, port);
     let unsummed = parsed.protocol == IpProtocol::UDP
         && Udp::new_checked(transport).is_ok_and(|header| header.checksum() == 0);
-    let rewritten = rewrite_transport(transport, parsed.protocol, end, port, delta)
+    let rewritten = rewrite_transport(transport, parsed, end, port, delta)
         && rewrite_network(network, parsed.kind, end, addr, addresses);
     if rewritten && unsummed {
         fill_udp_checksum(packet, parsed, end, addr);
@@ -123,14 +125,8 @@ pub(super) fn rewrite_network(
     }
 }
 
-fn rewrite_transport(
-    bytes: &mut [u8],
-    protocol: IpProtocol,
-    end: End,
-    port: u16,
-    delta: Delta,
-) -> bool {
-    match protocol {
+fn rewrite_transport(bytes: &mut [u8], parsed: &Parsed, end: End, port: u16, delta: Delta) -> bool {
+    match parsed.protocol {
         IpProtocol::TCP => {
             let Ok(mut header) = TcpMut::new_checked(bytes) else {
                 return false;
@@ -153,6 +149,19 @@ fn rewrite_transport(
             }
             let checksum = delta.apply_udp(header.checksum());
             header.set_checksum(checksum);
+            true
+        }
+        IpProtocol::SCTP => {
+            let Ok(len) = u16::try_from(parsed.l4_len()) else {
+                return false;
+            };
+            let Ok(mut header) = SctpMut::new_checked(bytes) else {
+                return false;
+            };
+            match end {
+                End::Destination => header.set_ports(parsed.source_port, port, len),
+                End::Source => header.set_ports(port, parsed.destination_port, len),
+            }
             true
         }
         _ => false,

@@ -10,6 +10,7 @@ use crate::ethernet::{EtherType, Ethernet};
 use crate::icmp::{self, Icmp};
 use crate::ipv4::{IpProtocol, Ipv4, from_mapped};
 use crate::packet::{Fragment, Kind, Parsed, Quote, parse, parse_quote};
+use crate::sctp::Sctp;
 use crate::tcp::{self, Tcp};
 use crate::udp::Udp;
 use crate::vlan::Vlan;
@@ -68,7 +69,7 @@ pub fn ip_checksum(frame: &[u8]) -> Checksum {
     }
 }
 
-/// The state of the TCP, UDP, ICMP or `ICMPv6` checksum; that of a fragment cannot be known.
+/// The state of the TCP, UDP, SCTP, ICMP or `ICMPv6` checksum; that of a fragment cannot be known.
 #[must_use]
 pub fn transport_checksum(frame: &[u8]) -> Checksum {
     let Ok(parsed) = parse(frame, frame.len()) else {
@@ -80,6 +81,7 @@ pub fn transport_checksum(frame: &[u8]) -> Checksum {
     let segment = segment(frame, &parsed);
     let pseudo = match parsed.protocol {
         IpProtocol::ICMP => 0,
+        IpProtocol::SCTP => return sctp_checksum(segment),
         IpProtocol::UDP if Udp::new_checked(segment).is_ok_and(|udp| udp.checksum() == 0) => {
             return Checksum::Absent;
         }
@@ -94,6 +96,15 @@ pub fn transport_checksum(frame: &[u8]) -> Checksum {
     match checksum::transport(pseudo, segment) {
         0 => Checksum::Good,
         _ => Checksum::Bad,
+    }
+}
+
+fn sctp_checksum(segment: &[u8]) -> Checksum {
+    match Sctp::new_checked(segment) {
+        Ok(sctp) if sctp.checksum() == 0 => Checksum::Absent,
+        Ok(sctp) if sctp.checksum_ok() => Checksum::Good,
+        Ok(_) => Checksum::Bad,
+        Err(_) => Checksum::Absent,
     }
 }
 
@@ -165,8 +176,20 @@ fn describe_transport(segment: &[u8], parsed: &Parsed) -> String {
             },
         ),
         IpProtocol::ICMP | IpProtocol::ICMPV6 => describe_icmp(segment, parsed.protocol),
+        IpProtocol::SCTP => describe_sctp(segment),
         other => format!("{other}"),
     }
+}
+
+fn describe_sctp(segment: &[u8]) -> String {
+    let Ok(sctp) = Sctp::new_checked(segment) else {
+        return String::from("sctp");
+    };
+    let mut text = format!("sctp tag 0x{:x} chunks", sctp.verification_tag());
+    for chunk in sctp.chunks() {
+        text.push_str(&format!(" {}", chunk.kind.0));
+    }
+    text
 }
 
 fn describe_icmp(segment: &[u8], protocol: IpProtocol) -> String {

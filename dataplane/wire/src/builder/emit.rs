@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use super::{Ip, Transport, TransportKind};
 use crate::checksum;
 use crate::ipv4::{self, IpProtocol};
+use crate::sctp::{self, ChunkType, SctpMut};
 
 /// The IP packet around `segment`.
 pub(super) fn network(ip: &Ip, segment: &[u8]) -> Vec<u8> {
@@ -101,6 +102,7 @@ pub(super) fn transport(
         TransportKind::Raw => return payload.to_vec(),
         TransportKind::Tcp => (tcp(transport), 16),
         TransportKind::Udp => (udp(transport, payload), 6),
+        TransportKind::Sctp => return sctp(transport, payload),
         TransportKind::Icmp => (icmp(transport), 2),
     };
     bytes.extend_from_slice(payload);
@@ -112,7 +114,9 @@ pub(super) fn transport(
     let computed = checksum::transport(pseudo, &bytes);
     let computed = match transport.kind {
         TransportKind::Udp => checksum::udp_to_wire(computed),
-        TransportKind::Raw | TransportKind::Tcp | TransportKind::Icmp => computed,
+        TransportKind::Raw | TransportKind::Tcp | TransportKind::Sctp | TransportKind::Icmp => {
+            computed
+        }
     };
     put(
         &mut bytes,
@@ -146,6 +150,35 @@ fn udp(udp: &Transport, payload: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(&udp.destination_port.to_be_bytes());
     bytes.extend_from_slice(&length.to_be_bytes());
     bytes.extend_from_slice(&[0; 2]);
+    bytes
+}
+
+/// A 16-bit checksum set by hand fills both halves of SCTP's.
+fn sctp(sctp: &Transport, chunks: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&sctp.source_port.to_be_bytes());
+    bytes.extend_from_slice(&sctp.destination_port.to_be_bytes());
+    bytes.extend_from_slice(&sctp.sequence.to_be_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(chunks);
+    let by_hand = sctp.checksum.map(|half| u32::from(half) * 0x1_0001);
+    let checksum = by_hand.or_else(|| sctp::checksum_of(&bytes));
+    if let (Some(checksum), Ok(mut header)) = (checksum, SctpMut::new_checked(&mut bytes)) {
+        header.set_checksum(checksum);
+    }
+    bytes
+}
+
+/// Chunks without flags, each padded to a whole word.
+pub(super) fn chunks(chunks: &[(ChunkType, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (kind, value) in chunks {
+        let len = len16(value).saturating_add(4);
+        bytes.extend_from_slice(&[kind.0, 0]);
+        bytes.extend_from_slice(&len.to_be_bytes());
+        bytes.extend_from_slice(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
     bytes
 }
 

@@ -47,6 +47,19 @@ fn lines_describe_what_matters() {
              BAD tcp checksum",
         ),
         (
+            Frame::sctp(
+                "10.0.0.1:1",
+                "10.0.0.2:2",
+                0xab,
+                &[(ChunkType::COOKIE_ECHO, b"abcde"), (ChunkType::DATA, b"")],
+            ),
+            "10.0.0.1:1 > 10.0.0.2:2 sctp tag 0xab chunks 10 0 ttl 64 len 48",
+        ),
+        (
+            Frame::sctp("10.0.0.1:1", "10.0.0.2:2", 0, &[]).checksum(7),
+            "10.0.0.1:1 > 10.0.0.2:2 sctp tag 0x0 chunks ttl 64 len 32 BAD sctp checksum",
+        ),
+        (
             Frame::udp("10.0.0.1:1", "10.0.0.2:2")
                 .vlan(7)
                 .ident(9)

@@ -4,6 +4,7 @@ use std::vec::Vec;
 use wire::buffer::TestBuf;
 use wire::builder::{Checksum, Frame, transport_checksum};
 use wire::packet::{parse, parse_quote};
+use wire::sctp::ChunkType;
 
 use super::*;
 
@@ -30,14 +31,15 @@ fn both_ways_the_receiver_sees_its_own_packet_again() {
     // (the router, its error's receiver before, its type, the quoted packet before and after)
     let client4 = "203.0.113.9:1000";
     let client6 = "[2001:db8:9::9]:1000";
-    for tcp in [true, false] {
+    let seen = b"what the router saw";
+    for protocol in ["tcp", "udp", "sctp"] {
         let make = |from: &str, to: &str| {
-            let frame = if tcp {
-                Frame::tcp(from, to).flags(0x18).seq(77)
-            } else {
-                Frame::udp(from, to)
+            let frame = match protocol {
+                "tcp" => Frame::tcp(from, to).flags(0x18).seq(77).payload(seen),
+                "udp" => Frame::udp(from, to).payload(seen),
+                _ => Frame::sctp(from, to, 77, &[(ChunkType::DATA, seen)]),
             };
-            frame.ttl(60).payload(b"what the router saw")
+            frame.ttl(60)
         };
         for quoted in [28, 48, 60, 500] {
             let before = make("10.0.0.100:80", client4);
@@ -49,7 +51,7 @@ fn both_ways_the_receiver_sees_its_own_packet_again() {
                     ("10.1.0.11", 8080)
                 ),
                 error("192.0.2.1", "10.1.0.11", 3, &after, quoted),
-                "tcp {tcp}, {quoted} bytes"
+                "{protocol}, {quoted} bytes"
             );
             let before = make(client4, "10.1.0.11:8080");
             let after = make(client4, "10.0.0.100:80");
@@ -60,7 +62,7 @@ fn both_ways_the_receiver_sees_its_own_packet_again() {
                     ("10.0.0.100", 80)
                 ),
                 error("10.0.0.100", "203.0.113.9", 11, &after, quoted),
-                "tcp {tcp}, {quoted} bytes"
+                "{protocol}, {quoted} bytes"
             );
         }
         for quoted in [48, 60, 64, 500] {
@@ -73,7 +75,7 @@ fn both_ways_the_receiver_sees_its_own_packet_again() {
                     ("2001:db8:1::11", 8080)
                 ),
                 error("2001:db8:7::1", "2001:db8:1::11", 2, &after, quoted),
-                "tcp {tcp}, {quoted} bytes"
+                "{protocol}, {quoted} bytes"
             );
         }
     }
@@ -84,6 +86,14 @@ fn a_udp_packet_without_checksum_is_quoted_without_one() {
     let cause = |to: &str| Frame::udp("203.0.113.9:9", to).checksum(0);
     let before = error("10.1.0.11", "203.0.113.9", 3, &cause("10.1.0.11:53"), 500);
     let after = error("10.0.0.100", "203.0.113.9", 3, &cause("10.0.0.100:53"), 500);
+    assert_eq!(translated(&before, End::Source, ("10.0.0.100", 53)), after);
+}
+
+#[test]
+fn what_esp_has_in_the_place_of_ports_stays() {
+    let cause = |to: &str| Frame::ip("203.0.113.9", to, IpProtocol::ESP).payload(&[0xab; 20]);
+    let before = error("10.1.0.11", "203.0.113.9", 3, &cause("10.1.0.11"), 500);
+    let after = error("10.0.0.100", "203.0.113.9", 3, &cause("10.0.0.100"), 500);
     assert_eq!(translated(&before, End::Source, ("10.0.0.100", 53)), after);
 }
 
