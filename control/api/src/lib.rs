@@ -20,11 +20,13 @@ pub struct Services {
 pub struct Service {
     /// Name in the configuration.
     pub name: String,
-    /// `tcp` or `udp`.
+    /// As in the configuration: `tcp://192.0.2.10:80`, `mark://5`.
+    pub listen: String,
+    /// `tcp`, `udp` or `sctp`; `any` for a mark.
     pub protocol: String,
-    /// VIP.
+    /// VIP, or network of VIPs; empty for a mark.
     pub address: String,
-    /// vport.
+    /// vport; 0 if there are several.
     pub port: u16,
     /// ipvsadm's name of the scheduler.
     pub scheduler: String,

@@ -23,6 +23,7 @@ fn a_worker_carries_its_counters_beside_its_own_fields() {
 fn a_service_is_flat_but_for_its_servers() {
     let service = Service {
         name: "web".to_owned(),
+        listen: "tcp://192.0.2.1:80".to_owned(),
         protocol: "tcp".to_owned(),
         address: "192.0.2.1".to_owned(),
         port: 80,

@@ -4,22 +4,76 @@
 use std::net::{IpAddr, SocketAddr};
 
 use model::addr::{Addr, Prefix, PrefixError};
-use model::service::{Protocol, ServiceKey};
+use model::service::{Listen, Mark, PortRange, Protocol, ServiceKey};
 
-/// `tcp://ADDR:PORT` or `udp://[v6]:PORT`.
+/// `tcp://ADDR:PORT` or `udp://[v6]:PORT`; networks as `tcp://ADDR/LEN:PORT` or
+/// `tcp://[v6/LEN]:PORT`, ports as `80`, `8000-8099` or `*`; and `mark://N`, `mark6://N`.
 pub(crate) fn listen(text: &str) -> Result<ServiceKey, AddressError> {
-    let (protocol, endpoint) = text.split_once("://").ok_or(AddressError::NoScheme)?;
-    let protocol = match protocol {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        _ => return Err(AddressError::Scheme),
+    let (scheme, rest) = text.split_once("://").ok_or(AddressError::NoScheme)?;
+    if let "mark" | "mark6" = scheme {
+        let mark = rest.parse().ok().filter(|mark| *mark != 0);
+        let mark = mark.ok_or(AddressError::Mark)?;
+        let is_v4 = scheme == "mark";
+        return Ok(ServiceKey::Mark(Mark { mark, is_v4 }));
+    }
+    let protocol = Protocol::from_name(scheme).ok_or(AddressError::Scheme)?;
+    let Some((host, ports)) = rest.rsplit_once(':').and_then(|(host, ports)| {
+        let ports = if ports == "*" {
+            PortRange::ANY
+        } else {
+            let (first, last) = ports.split_once('-')?;
+            PortRange::new(first.parse().ok()?, last.parse().ok()?)
+                .filter(|range| range.first() != 0)?
+        };
+        Some((host, ports))
+    }) else {
+        return one_port(protocol, rest);
     };
-    let (virtual_ip, port) = server(endpoint)?;
-    Ok(ServiceKey {
+    Ok(ServiceKey::Listen(Listen {
         protocol,
-        virtual_ip,
-        vport: port.ok_or(AddressError::NoPort)?,
-    })
+        addresses: addresses(host)?,
+        ports,
+    }))
+}
+
+fn one_port(protocol: Protocol, text: &str) -> Result<ServiceKey, AddressError> {
+    if !text.contains('/') {
+        let (virtual_ip, port) = server(text)?;
+        let vport = port.ok_or(AddressError::NoPort)?;
+        return Ok(ServiceKey::host(protocol, virtual_ip, vport));
+    }
+    let (host, port) = text.rsplit_once(':').ok_or(AddressError::NoPort)?;
+    let addresses = addresses(host)?;
+    let port = port.parse().ok().filter(|port| *port != 0);
+    Ok(ServiceKey::Listen(Listen {
+        protocol,
+        addresses,
+        ports: PortRange::one(port.ok_or(AddressError::Port)?),
+    }))
+}
+
+/// `ADDR` or `ADDR/LEN`, IPv6 in brackets, without host bits.
+fn addresses(text: &str) -> Result<Prefix, AddressError> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    if text.contains(':') && bare == text {
+        return Err(AddressError::NotAnAddress);
+    }
+    let prefix = if bare.contains('/') {
+        interface(bare)?
+    } else {
+        let (addr, _) = server(bare)?;
+        Prefix {
+            addr,
+            len: addr.bits(),
+        }
+    };
+    if prefix.addr != prefix.network() {
+        return Err(AddressError::HostBits);
+    }
+    Ok(prefix)
 }
 
 /// `ADDR:PORT` or `ADDR`, IPv6 with a port in brackets.
@@ -107,6 +161,8 @@ fn refuse(ip: IpAddr) -> Result<(), AddressError> {
 /// What is wrong with an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
+    #[error("bits of the address are set behind the prefix length")]
+    HostBits,
     #[error("host names are not resolved: write the IP address")]
     HostName,
     #[error("a link-local address means another host on each link")]
@@ -115,6 +171,8 @@ pub(crate) enum AddressError {
     Loopback,
     #[error("an IPv4 address in IPv6 form: write it as IPv4")]
     Mapped,
+    #[error("the mark must be 1 to 4294967295")]
+    Mark,
     #[error("a multicast or broadcast address is not one host")]
     Multicast,
     #[error("the port is missing")]
@@ -127,7 +185,7 @@ pub(crate) enum AddressError {
     Port,
     #[error(transparent)]
     Prefix(#[from] PrefixError),
-    #[error("the protocol must be tcp or udp")]
+    #[error("the protocol must be tcp, udp, sctp, mark or mark6")]
     Scheme,
     #[error("the unspecified address is no address")]
     Unspecified,

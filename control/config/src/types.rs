@@ -262,13 +262,14 @@ impl Service {
             scheduler: self.scheduler,
             flags: self.scheduler_flags,
             mss_clamp: self.mss_clamp,
+            ..ServiceSpec::default()
         }
     }
 
-    /// Its transport.
+    /// Its transport; `None` = any.
     #[must_use]
-    pub const fn protocol(&self) -> Protocol {
-        self.key.protocol
+    pub const fn protocol(&self) -> Option<Protocol> {
+        self.key.protocol()
     }
 }
 

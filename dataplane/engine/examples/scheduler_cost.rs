@@ -26,8 +26,8 @@ use model::ids::{RealId, WorkerId};
 use model::ledger::Ledger;
 use model::op::Op;
 use model::service::{
-    ForwardMode, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
-    ServiceSpec, Thresholds, Weight,
+    ForwardMode, Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Thresholds,
+    Weight,
 };
 use model::snapshot::Snapshot;
 use model::time::Instant;
@@ -91,17 +91,12 @@ struct Fixture {
 
 impl Fixture {
     fn new(kind: SchedulerKind, length: u32) -> Result<Self, Error> {
-        let key = ServiceKey {
-            protocol: Protocol::Tcp,
-            virtual_ip: Ipv4Addr::new(10, 0, 0, 100).into(),
-            vport: 80,
-        };
+        let virtual_ip = Ipv4Addr::new(10, 0, 0, 100).into();
+        let key = ServiceKey::host(Protocol::Tcp, virtual_ip, 80);
         let mut ledger = Ledger::new(Hasher::with_seeds(1, 2, 3, 4));
         let spec = ServiceSpec {
-            name: Arc::from(""),
             scheduler: kind,
-            flags: SchedulerFlags::NONE,
-            mss_clamp: None,
+            ..ServiceSpec::default()
         };
         ledger.apply(&Op::AddService { key, spec })?;
         for number in 0..length {

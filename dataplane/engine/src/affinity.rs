@@ -9,11 +9,13 @@
 
 use model::addr::Addr;
 use model::ids::WorkerId;
-use model::service::{Protocol, RealKey, ServiceKey};
-use model::snapshot::{ServiceSet, Snapshot, Spread};
+use model::service::{Protocol, RealKey};
+use model::snapshot::{Snapshot, Spread};
 
+use crate::connection::service_of;
 use crate::flow_table::FlowKey;
 use crate::fragments::DatagramKey;
+use crate::home::Wide;
 
 /// The owner of a packet that is, or may become, part of a connection; `None` if any worker may
 /// handle it.
@@ -25,7 +27,7 @@ pub fn owner(key: &FlowKey, snapshot: &Snapshot) -> Option<WorkerId> {
             key: hash_key,
             workers,
         } => {
-            let (client_ip, cport) = client_side(key, &snapshot.services)?;
+            let (client_ip, cport) = client_side(key, snapshot)?;
             Some(place(
                 hash(*hash_key, key.protocol, client_ip, cport),
                 *workers,
@@ -55,22 +57,34 @@ pub fn collector(key: &DatagramKey, snapshot: &Snapshot) -> Option<WorkerId> {
     }
 }
 
+/// The worker that is home to state wider than one flow; `None` if there is one worker.
+#[must_use]
+pub fn home(wide: &Wide, snapshot: &Snapshot) -> Option<WorkerId> {
+    match &*snapshot.spread {
+        Spread::Single => None,
+        Spread::ClientHash {
+            key: [first, second],
+            workers,
+        } => {
+            let service = u64::from(wide.service.0).rotate_left(40);
+            let key = [first ^ service, second ^ wide.number];
+            Some(place(hash(key, 0, wide.addr, 0), *workers))
+        }
+    }
+}
+
 /// The client's address and port, if one end of the packet is a service or a real server.
-fn client_side(key: &FlowKey, services: &ServiceSet) -> Option<(Addr, u16)> {
+fn client_side(key: &FlowKey, snapshot: &Snapshot) -> Option<(Addr, u16)> {
     let protocol = Protocol::from_number(key.protocol)?;
-    let service = ServiceKey {
-        protocol,
-        virtual_ip: key.destination,
-        vport: key.destination_port,
-    };
-    if services.find(&service).is_some() {
+    if service_of(key, snapshot).is_some() {
         return Some((key.source, key.source_port));
     }
     let real = RealKey {
         real_ip: key.source,
         rport: key.source_port,
     };
-    services
+    snapshot
+        .services
         .is_real(protocol, real)
         .then_some((key.destination, key.destination_port))
 }

@@ -2,9 +2,10 @@
 //! A connection's life: found, opened, reopened, accounted for.
 
 use model::addr::Addr;
+use model::classifier::Marked;
 use model::fib::{Hop, NextHopId};
 use model::ids::RealId;
-use model::service::{ForwardMode, Protocol, RealServer, RealState, ServiceKey, VirtualService};
+use model::service::{ForwardMode, Protocol, RealServer, RealState, VirtualService};
 use model::snapshot::{ServiceSet, Snapshot, TCP_ESTABLISHED, Timeouts};
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ipv4::IpProtocol;
@@ -62,24 +63,26 @@ fn endpoint(services: &ServiceSet) -> impl Fn(RealId) -> Option<(Addr, u16)> {
     }
 }
 
+/// The service a packet is for: that of its mark, else that of its destination.
+pub(crate) fn service_of<'a>(key: &FlowKey, snapshot: &'a Snapshot) -> Option<&'a VirtualService> {
+    let protocol = Protocol::from_number(key.protocol)?;
+    let mark = snapshot.classifier.mark(&Marked {
+        protocol,
+        source: key.source,
+        source_port: key.source_port,
+        destination: key.destination,
+        destination_port: key.destination_port,
+    });
+    let services = &snapshot.services;
+    services.lookup(mark, protocol, key.destination, key.destination_port)
+}
+
 impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     /// The connection of a packet.
     #[inline]
     pub(crate) fn find(&self, key: &FlowKey, services: &ServiceSet) -> Option<(FlowId, Direction)> {
         self.flows
             .find(key, self.flows.hash(key), endpoint(services))
-    }
-
-    /// The service a packet is for.
-    pub(crate) fn find_service<'a>(
-        key: &FlowKey,
-        services: &'a ServiceSet,
-    ) -> Option<&'a VirtualService> {
-        services.find(&ServiceKey {
-            protocol: Protocol::from_number(key.protocol)?,
-            virtual_ip: key.destination,
-            vport: key.destination_port,
-        })
     }
 
     /// The real server for a new connection.
@@ -310,7 +313,7 @@ fn outbound_key(inbound: &FlowKey, server: &RealServer) -> FlowKey {
     FlowKey {
         protocol: inbound.protocol,
         source: server.key.real_ip,
-        source_port: server.key.rport,
+        source_port: server.key.port_of(inbound.destination_port),
         destination: inbound.source,
         destination_port: inbound.source_port,
     }

@@ -24,7 +24,7 @@ use crate::flow_table::FlowMemory;
 use crate::forward::fragment;
 use crate::fragments::{Complete, Piece, Place, Refusal};
 use crate::path::Arrival;
-use crate::verdict::{DropReason, Verdict};
+use crate::verdict::{DropReason, Note, Verdict};
 
 /// Bytes behind the IP headers that are brought into the first segment, if there are so many: the
 /// longest transport header, or an ICMP error with what its quote is known by.
@@ -51,8 +51,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         let collector = affinity::collector(&place.key, cx.snapshot);
         let elsewhere = collector.filter(|worker| *worker != self.worker);
-        if let Some(worker) = elsewhere.filter(|_| !arrival.redirected) {
-            cx.out.push(packet, Verdict::Redirect { worker });
+        if let Some(worker) = elsewhere.filter(|_| arrival.note == Note::None) {
+            let note = Note::Yours;
+            cx.out.push(packet, Verdict::Redirect { worker, note });
             return None;
         }
         while self.fragments.is_full_for(&place.key)
@@ -70,11 +71,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         let (packet, parsed) = self.assemble(complete, parsed.l3_offset, cx)?;
         // Pieces that the collector passed on are ours; what we collected may be another's.
-        let redirected = elsewhere.is_some();
-        let arrival = Arrival {
-            redirected,
-            ..arrival
+        let was_collected = arrival.note == Note::Yours && elsewhere.is_none();
+        let note = if was_collected {
+            Note::None
+        } else {
+            arrival.note
         };
+        let arrival = Arrival { note, ..arrival };
         Some((packet, parsed, arrival))
     }
 

@@ -27,6 +27,7 @@ pub mod flow_table;
 pub mod forward;
 pub mod fragments;
 mod gather;
+pub mod home;
 pub mod path;
 mod related;
 pub mod sched;

@@ -11,7 +11,7 @@
 
 use model::addr::{Addr, Mac};
 use model::fib::Hop;
-use model::ids::PortId;
+use model::ids::{PortId, WorkerId};
 use model::service::{ForwardMode, RealServer, RealState};
 use model::snapshot::{Interface, Snapshot};
 use wire::buffer::{PacketBuf, PacketPool};
@@ -21,21 +21,23 @@ use wire::ipv4::IpProtocol;
 use wire::packet::{Fragment, Kind, ParseError, Parsed, parse};
 
 use crate::affinity;
+use crate::connection::service_of;
 use crate::egress::{egress_address, own_address, too_big};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::{lower_ttl, mss, nat, options};
+use crate::home::Decision;
 use crate::related::{self, Related};
-use crate::verdict::{DropReason, PuntClass, Verdict};
+use crate::verdict::{DropReason, Note, PuntClass, Verdict};
 
 /// How a packet came to this worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     /// The port it was received on.
     pub port: PortId,
-    /// Another worker passed it on: it is ours now, whoever we think owns it.
-    pub redirected: bool,
+    /// What the worker said that passed it on; [`Note::None`] if it came from the port.
+    pub note: Note,
 }
 
 impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
@@ -103,34 +105,48 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             Some(related) => related.owner(snapshot),
             None => affinity::owner(&key, snapshot),
         };
-        if let Some(owner) = owner
-            && owner != self.worker
-            && !arrival.redirected
+        if let Some(worker) = owner.filter(|owner| *owner != self.worker)
+            && arrival.note == Note::None
         {
-            let verdict = Verdict::Redirect { worker: owner };
-            return self.hand_over(packet, parsed.l3_offset, parsed, verdict, cx);
+            return self.pass_on(packet, parsed, worker, Note::Yours, cx);
         }
-        let Some(service) = Self::find_service(&key, &snapshot.services) else {
+        let Some(service) = service_of(&key, snapshot) else {
             return self.route(packet, parsed, iface, cx);
         };
         if !opens(parsed) {
             // Not the start of a connection we know: Linux answers with a reset.
             return self.punt(packet, parsed, iface, PuntClass::Local, cx);
         }
-        let Some(real) = self.schedule(service, &key, cx) else {
-            self.complain(
-                &packet,
-                parsed,
-                Trouble::PortUnreachable,
-                key.destination,
-                cx,
-            );
-            return self.discard(packet, DropReason::NoRealServer, cx);
+        let real = match self.decide(service, &key, arrival.note, cx) {
+            Decision::Real(real) => real,
+            Decision::Ask(worker, note) => {
+                return self.pass_on(packet, parsed, worker, note, cx);
+            }
+            Decision::Nobody => {
+                let (trouble, from) = (Trouble::PortUnreachable, key.destination);
+                self.complain(&packet, parsed, trouble, from, cx);
+                return self.discard(packet, DropReason::NoRealServer, cx);
+            }
         };
         match self.open(&key, real, parsed, cx) {
             Some(id) => self.follow(packet, parsed, iface, (id, Direction::Inbound), cx),
             None => self.discard(packet, DropReason::TableFull, cx),
         }
+    }
+
+    /// Gives a packet to the worker that has to see it.
+    fn pass_on<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        worker: WorkerId,
+        note: Note,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let verdict = Verdict::Redirect { worker, note };
+        self.hand_over(packet, parsed.l3_offset, parsed, verdict, cx);
     }
 
     /// Takes a packet of a known flow along it.
@@ -194,7 +210,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 return self.send_through(packet, parsed, real, hop, cx);
             }
             ForwardMode::Nat => {
-                let real = (real.key.real_ip, real.key.rport);
+                let real = (real.key.real_ip, real.key.port_of(flow.vport));
                 nat::rewrite(&mut packet, parsed, nat::End::Destination, real)
             }
         };
@@ -322,12 +338,12 @@ fn clamp_mss<B: PacketBuf>(
 
 /// Whether a fragment, which has no ports, may be of a service's packet, either way.
 fn of_a_service(parsed: &Parsed, snapshot: &Snapshot) -> bool {
-    let known = |addr| {
-        snapshot
-            .services
-            .is_service_address(Addr::from_octets(addr))
-    };
-    known(parsed.destination) || known(parsed.source)
+    let source = Addr::from_octets(parsed.source);
+    let destination = Addr::from_octets(parsed.destination);
+    let services = &snapshot.services;
+    services.is_service_address(destination)
+        || services.is_service_address(source)
+        || snapshot.classifier.may_mark(source, destination)
 }
 
 /// Whether a packet may open a connection (`tcp_conn_schedule`, `udp_conn_schedule`).

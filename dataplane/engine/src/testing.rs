@@ -22,6 +22,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use model::addr::{Addr, Mac, Prefix};
+use model::classifier::{Classifier, MarkRule};
 use model::fib::{FibBuilder, Hasher, Route};
 use model::ids::{IfaceId, PortId, RealId, WorkerId};
 use model::ledger::Ledger;
@@ -36,7 +37,7 @@ use wire::packet::{Fragment, parse};
 use crate::counters::{Board, Load};
 use crate::flow_table::{HashKey, HeapMemory};
 use crate::path::Arrival;
-use crate::verdict::{DropReason, Output, Verdict};
+use crate::verdict::{DropReason, Note, Output, Verdict};
 use crate::waiting::Resolve;
 use crate::{ConnectionView, Context, Engine, EngineConfig};
 
@@ -63,7 +64,7 @@ impl fmt::Display for Outcome {
         match self.verdict {
             Verdict::Send { port } => write!(f, "send {port} to {}", who(&self.frame))?,
             Verdict::Punt { iface, class } => write!(f, "punt {iface} {}", class.name())?,
-            Verdict::Redirect { worker } => write!(f, "redirect {worker}")?,
+            Verdict::Redirect { worker, .. } => write!(f, "redirect {worker}")?,
             Verdict::Drop(reason) => write!(f, "drop {}", reason.name())?,
         }
         write!(f, ": {}", describe(&self.frame))
@@ -119,6 +120,7 @@ pub struct Bench {
     routes: Vec<(Prefix, Route)>,
     neighbours: BTreeMap<(IfaceId, Addr), Mac>,
     tunables: Tunables,
+    mark_rules: Vec<MarkRule>,
     fib_generation: u32,
     /// The service that lines about servers are about.
     current: Option<ServiceKey>,
@@ -155,6 +157,7 @@ impl Bench {
             routes: Vec::new(),
             neighbours: BTreeMap::new(),
             tunables: Tunables::default(),
+            mark_rules: Vec::new(),
             fib_generation: 1,
             current: None,
         };
@@ -175,6 +178,9 @@ impl Bench {
     /// neighbour 1 10.1.0.20                no-neighbour 1 10.1.0.20       icmp-rate 10
     /// reuse 0                              timeouts 900 120 300           # comment
     /// pmtu-disc 0                          real 10.1.0.11:80 gue-csum:6080 1
+    /// service udp 10.0.0.0/24:53 rr        service tcp 10.0.0.100:8000-8099 rr
+    /// service tcp 10.0.0.100:0 rr          service mark 5 rr               service mark6 5 rr
+    /// mark 5 tcp from 192.0.2.0/24 to 10.0.0.0/8 port 80-88
     /// ```
     pub fn apply(&mut self, text: &str) {
         for line in text.lines() {
@@ -201,9 +207,8 @@ impl Bench {
     pub fn change(&mut self, op: &Op) -> Result<(), OpError> {
         self.ledger.apply(op)?;
         if let Op::AddService { key, .. } = op {
-            let len = key.virtual_ip.bits();
-            let host = Prefix::new(key.virtual_ip, len);
-            self.routes.extend(host.map(|host| (host, Route::Local)));
+            let local = key.addresses().map(|prefix| (prefix, Route::Local));
+            self.routes.extend(local);
         }
         Ok(())
     }
@@ -238,6 +243,8 @@ impl Bench {
         self.ledger
             .set_interfaces(Interfaces::new(self.interfaces.clone()));
         self.ledger.set_tunables(self.tunables.clone());
+        self.ledger
+            .set_classifier(Classifier::new(self.mark_rules.clone()));
         self.snapshot = self.ledger.snapshot();
         let outcomes = self.tick();
         debug_assert!(
@@ -408,31 +415,35 @@ impl Bench {
         let counters = &self.workers[worker].board.worker;
         counters.rx.add(1);
         counters.rx_bytes.add(packet.total_len() as u64);
-        self.steer(worker, port, packet, false)
+        self.steer(worker, port, packet, Note::None)
     }
 
     /// Sends a frame into a port of a worker and follows redirects until all is decided. Gives the
     /// last worker that had it, and everything that came out.
     ///
-    /// A packet is passed on once, a fragment twice: to the worker that collects its datagram, and
-    /// with the others to the one whose it is.
+    /// A packet is passed on once, and twice more if it opens what its home worker decides about; a
+    /// fragment once more than that: to the worker that collects its datagram.
     pub fn deliver(&mut self, worker: usize, port: u16, frame: &[u8]) -> (usize, Vec<Outcome>) {
         let whole = parse(frame, frame.len()).is_ok_and(|p| p.fragment == Fragment::None);
-        let hops_max = if whole { 1 } else { 2 };
+        let hops_max = if whole { 3 } else { 4 };
         let mut last = worker;
         let mut decided = Vec::new();
         let mut moving = self.send_packet(worker, port, TestBuf::new(frame));
         for hop in 0..=hops_max {
             let from = last;
             for outcome in core::mem::take(&mut moving) {
-                let Verdict::Redirect { worker: owner } = outcome.verdict else {
+                let Verdict::Redirect {
+                    worker: owner,
+                    note,
+                } = outcome.verdict
+                else {
                     decided.push(outcome);
                     continue;
                 };
                 assert!(hop < hops_max, "passed on too often");
                 let owner = usize::from(owner.0);
                 assert_ne!(owner, from, "a worker passes nothing to itself");
-                moving.extend(self.hand_over(owner, port, &outcome.frame));
+                moving.extend(self.hand_over_with(owner, port, &outcome.frame, note));
                 last = owner;
             }
         }
@@ -441,17 +452,21 @@ impl Bench {
 
     /// Gives a worker a frame that another one took for its.
     pub fn hand_over(&mut self, worker: usize, port: u16, frame: &[u8]) -> Vec<Outcome> {
-        self.workers[worker].board.worker.redirected_in.add(1);
-        self.steer(worker, port, TestBuf::new(frame), true)
+        self.hand_over_with(worker, port, frame, Note::Yours)
     }
 
-    fn steer(
+    fn hand_over_with(
         &mut self,
-        index: usize,
+        worker: usize,
         port: u16,
-        packet: TestBuf,
-        redirected: bool,
+        frame: &[u8],
+        note: Note,
     ) -> Vec<Outcome> {
+        self.workers[worker].board.worker.redirected_in.add(1);
+        self.steer(worker, port, TestBuf::new(frame), note)
+    }
+
+    fn steer(&mut self, index: usize, port: u16, packet: TestBuf, note: Note) -> Vec<Outcome> {
         let worker = &mut self.workers[index];
         let before = worker.fates();
         let mut cx = Context {
@@ -462,7 +477,7 @@ impl Bench {
         };
         let arrival = Arrival {
             port: PortId(port),
-            redirected,
+            note,
         };
         worker.engine.steer(packet, arrival, &mut cx);
         let after = worker.fates();

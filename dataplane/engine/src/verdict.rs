@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use model::ids::{IfaceId, PortId, WorkerId};
+use model::ids::{IfaceId, PortId, REALS_MAX, RealId, WorkerId};
 
 /// What kind of packet is handed to Linux; each class has a rate of its own, so that strangers do
 /// not starve the replies to our own sockets.
@@ -199,14 +199,73 @@ pub enum Verdict {
         /// What it counts as.
         class: PuntClass,
     },
-    /// It is another worker's.
+    /// Another worker has to see it.
     Redirect {
-        /// The owner.
+        /// Which.
         worker: WorkerId,
+        /// What it is told.
+        note: Note,
     },
     /// Free it.
     Drop(DropReason),
 }
+
+/// What a worker is told of a packet that another one passes on to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Note {
+    /// Nothing: it came from a port.
+    #[default]
+    None,
+    /// It is the receiver's, whoever the receiver thinks owns it.
+    Yours,
+    /// It opens a connection of `owner`'s, and the receiver is home to what decides where that
+    /// goes ([`crate::home`]).
+    Decide {
+        /// Who gets it back, with [`Note::Serve`].
+        owner: WorkerId,
+    },
+    /// It opens a connection of the receiver's, to that server.
+    Serve {
+        /// Slot of the server.
+        real: RealId,
+        /// Which tenant of the slot.
+        generation: u32,
+    },
+}
+
+impl Note {
+    /// As a number that travels with the packet. A server's slot has room for 24 bits.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Yours => 1,
+            Self::Decide { owner } => 2 | (owner.0 as u64) << 8,
+            Self::Serve { real, generation } => {
+                3 | (real.0 as u64 & 0x00ff_ffff) << 8 | (generation as u64) << 32
+            }
+        }
+    }
+
+    /// From the number; one that is none of [`Self::to_bits`]'s is [`Note::None`].
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the parts of the number")]
+    pub const fn from_bits(bits: u64) -> Self {
+        match bits & 0xff {
+            1 => Self::Yours,
+            2 => Self::Decide {
+                owner: WorkerId((bits >> 8) as u16),
+            },
+            3 => Self::Serve {
+                real: RealId((bits >> 8) as u32 & 0x00ff_ffff),
+                generation: (bits >> 32) as u32,
+            },
+            _ => Self::None,
+        }
+    }
+}
+
+const _: () = assert!(REALS_MAX <= 1 << 24, "a note's room for a server");
 
 /// Packets with their verdicts, in order. Kept over bursts, so that it allocates once.
 #[derive(Debug)]
@@ -246,3 +305,6 @@ impl<B> Output<B> {
         self.entries.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use penstock_engine::counters::Board;
 use penstock_engine::flow_table::{HashKey, HeapMemory};
 use penstock_engine::path::Arrival;
 use penstock_engine::testing::Bench;
-use penstock_engine::verdict::{Output, Verdict};
+use penstock_engine::verdict::{Note, Output, Verdict};
 use penstock_engine::{Context, Engine, EngineConfig};
 use wire::buffer::{TestBuf, TestPool};
 use wire::builder::{Frame, SOURCE_MAC};
@@ -78,7 +78,7 @@ fn run(
     for (port, packet) in packets {
         let arrival = Arrival {
             port: PortId(port),
-            redirected: false,
+            note: Note::None,
         };
         engine.steer(packet, arrival, cx);
     }

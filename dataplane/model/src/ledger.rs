@@ -4,6 +4,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::classifier::Classifier;
 use crate::fib::{Fib, FibBuilder, Hasher};
 use crate::ids::{REALS_MAX, RealId, SERVICES_MAX, ServiceId};
 use crate::op::{Op, OpError};
@@ -30,6 +31,8 @@ pub struct Ledger {
     touched: bool,
     /// For each service slot and epoch, the generation that first carried it.
     carried: Vec<(u64, ServiceId, u64)>,
+    hasher: Hasher,
+    classifier: Arc<Classifier>,
     fib: Arc<Fib>,
     interfaces: Arc<Interfaces>,
     timeouts: Arc<Timeouts>,
@@ -44,7 +47,9 @@ impl Ledger {
         Self {
             published: Arc::new(ServiceSet::new(hasher.clone())),
             fib: Arc::new(FibBuilder::new(hasher.clone()).build(1)),
-            set: ServiceSet::new(hasher),
+            set: ServiceSet::new(hasher.clone()),
+            hasher,
+            classifier: Arc::new(Classifier::default()),
             service_generations: Vec::new(),
             real_generations: Vec::new(),
             epochs: Vec::new(),
@@ -61,6 +66,11 @@ impl Ledger {
     /// Replaces the mirror of routes and neighbours.
     pub fn set_fib(&mut self, fib: Fib) {
         self.fib = Arc::new(fib);
+    }
+
+    /// Replaces the rules that give packets a mark.
+    pub fn set_classifier(&mut self, classifier: Classifier) {
+        self.classifier = Arc::new(classifier);
     }
 
     /// Replaces the interfaces.
@@ -161,7 +171,7 @@ impl Ledger {
         self.generation = self.generation.saturating_add(1);
         if self.touched {
             self.touched = false;
-            self.index_reals();
+            self.set.index(&self.hasher);
             self.fill_tables();
             self.published = Arc::new(self.set.clone());
             for service in self.set.services.iter().flatten() {
@@ -173,6 +183,7 @@ impl Ledger {
         Snapshot {
             generation: self.generation,
             services: Arc::clone(&self.published),
+            classifier: Arc::clone(&self.classifier),
             fib: Arc::clone(&self.fib),
             interfaces: Arc::clone(&self.interfaces),
             timeouts: Arc::clone(&self.timeouts),
@@ -268,6 +279,7 @@ impl Ledger {
             },
             changes: Vec::new(),
             table: None,
+            has_limits: false,
             table_epoch: 0,
         };
         if let Some(slot) = self.set.services.get_mut(id.index()) {
@@ -622,30 +634,9 @@ impl Ledger {
             let table = SchedTable::build(slot.spec.scheduler, &list);
             let service = Arc::make_mut(slot);
             service.table_epoch = service.start.epoch;
+            service.has_limits = list.iter().any(|real| real.spec.limits.upper != 0);
             if service.table.as_deref() != table.as_ref() {
                 service.table = table.map(Arc::new);
-            }
-        }
-    }
-
-    /// Which addresses replies of servers come from. Every method counts: a server edited from NAT
-    /// to DR still answers its old flows through us.
-    fn index_reals(&mut self) {
-        let ServiceSet {
-            services,
-            reals,
-            by_key,
-            by_real,
-            addresses,
-            deletions: _,
-        } = &mut self.set;
-        by_real.clear();
-        addresses.clear();
-        addresses.extend(by_key.keys().map(|key| key.virtual_ip));
-        for real in reals.iter().flatten() {
-            addresses.insert(real.key.real_ip);
-            if let Some(Some(service)) = services.get(real.service.index()) {
-                by_real.insert((service.key.protocol, real.key));
             }
         }
     }
@@ -654,7 +645,7 @@ impl Ledger {
 /// Whether a server's family fits its service: a tunnel alone carries either in either
 /// (`ip_vs_new_dest`: "We only allow mixed families for tunnel").
 fn may_serve(service: ServiceKey, real: RealKey, mode: ForwardMode) -> bool {
-    mode == ForwardMode::Tun || service.virtual_ip.is_v4() == real.real_ip.is_v4()
+    mode == ForwardMode::Tun || service.is_v4() == real.real_ip.is_v4()
 }
 
 fn check_thresholds(service: ServiceKey, real: RealKey, spec: RealSpec) -> Result<(), OpError> {

@@ -17,6 +17,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod classifier;
 pub mod fib;
 pub mod ids;
 pub mod ledger;

@@ -6,10 +6,13 @@ use alloc::vec::Vec;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::addr::{Addr, Mac, Prefix};
+use crate::addr::{Addr, Mac, Prefix, mask};
+use crate::classifier::Classifier;
 use crate::fib::{Fib, Hasher};
 use crate::ids::{IfaceId, PortId, RealId, ServiceId};
-use crate::service::{Protocol, RealKey, RealServer, ServiceKey, VirtualService};
+use crate::service::{
+    Listen, Mark, PortRange, Protocol, RealKey, RealServer, ServiceKey, VirtualService,
+};
 pub use crate::tunables::{PUNT_CLASSES, Tunables};
 
 /// States of LVS's TCP machine, the number of timeouts it has.
@@ -119,9 +122,25 @@ pub struct ServiceSet {
     pub(crate) services: Vec<Option<Arc<VirtualService>>>,
     pub(crate) reals: Vec<Option<RealServer>>,
     pub(crate) by_key: HashMap<ServiceKey, ServiceId, Hasher>,
-    pub(crate) by_real: HashSet<(Protocol, RealKey), Hasher>,
-    pub(crate) addresses: HashSet<Addr, Hasher>,
+    /// Services on one address and one port, which are nearly all.
+    exact: HashMap<(Protocol, Addr, u16), ServiceId, Hasher>,
+    /// The others but marks, longest prefix first.
+    wide: Vec<Networks>,
+    /// Where replies come from; protocol 0 = any.
+    by_real: HashSet<(u8, RealKey), Hasher>,
+    /// Whether `by_real` has members with port 0 or protocol 0.
+    has_wide_reals: bool,
+    addresses: HashSet<Addr, Hasher>,
     pub(crate) deletions: u64,
+}
+
+/// Services on networks of one length of prefix, and on several ports of one address.
+#[derive(Debug, Clone)]
+struct Networks {
+    /// Bits of the sixteen octets that are fixed.
+    len: u8,
+    /// Narrower ranges first.
+    by_network: HashMap<(Protocol, Addr), Vec<(PortRange, ServiceId)>, Hasher>,
 }
 
 impl ServiceSet {
@@ -130,7 +149,10 @@ impl ServiceSet {
             services: Vec::new(),
             reals: Vec::new(),
             by_key: HashMap::with_hasher(hasher.clone()),
+            exact: HashMap::with_hasher(hasher.clone()),
+            wide: Vec::new(),
             by_real: HashSet::with_hasher(hasher.clone()),
+            has_wide_reals: false,
             addresses: HashSet::with_hasher(hasher),
             deletions: 0,
         }
@@ -141,6 +163,76 @@ impl ServiceSet {
     #[inline]
     pub fn find(&self, key: &ServiceKey) -> Option<&VirtualService> {
         self.service(*self.by_key.get(key)?)
+    }
+
+    /// The live service that takes a packet of that mark (0 = none) to that address and port: by
+    /// its mark, else by the longest prefix, and there by the fewest ports (`ip_vs_service_find`,
+    /// which knows marks, one port and all ports).
+    #[must_use]
+    pub fn lookup(
+        &self,
+        mark: u32,
+        protocol: Protocol,
+        address: Addr,
+        port: u16,
+    ) -> Option<&VirtualService> {
+        let marked = || {
+            let is_v4 = address.is_v4();
+            self.find(&ServiceKey::Mark(Mark { mark, is_v4 }))
+        };
+        if mark != 0
+            && let Some(service) = marked()
+        {
+            return Some(service);
+        }
+        let id = match self.exact.get(&(protocol, address, port)) {
+            Some(id) => *id,
+            None => self.lookup_wide(protocol, address, port)?,
+        };
+        self.service(id)
+    }
+
+    fn lookup_wide(&self, protocol: Protocol, address: Addr, port: u16) -> Option<ServiceId> {
+        self.wide.iter().find_map(|networks| {
+            let network = mask(address, networks.len);
+            let ranges = networks.by_network.get(&(protocol, network))?;
+            let (_, id) = ranges.iter().find(|(range, _)| range.contains(port))?;
+            Some(*id)
+        })
+    }
+
+    /// Builds what [`Self::lookup`], [`Self::is_real`] and [`Self::is_service_address`] look into.
+    pub(crate) fn index(&mut self, hasher: &Hasher) {
+        self.exact.clear();
+        self.wide.clear();
+        self.by_real.clear();
+        self.has_wide_reals = false;
+        self.addresses.clear();
+        for (key, id) in &self.by_key {
+            let ServiceKey::Listen(listen) = key else {
+                continue;
+            };
+            match (listen.virtual_ip(), listen.ports.single()) {
+                (Some(virtual_ip), Some(vport)) => {
+                    self.exact.insert((listen.protocol, virtual_ip, vport), *id);
+                    self.addresses.insert(virtual_ip);
+                }
+                _ => add_wide(&mut self.wide, listen, *id, hasher),
+            }
+        }
+        for ranges in self.wide.iter_mut().flat_map(|n| n.by_network.values_mut()) {
+            ranges.sort_unstable_by_key(|(range, _)| (range.span(), range.first()));
+        }
+        // Every method counts: a server edited from NAT to DR still answers its old flows through
+        // us.
+        for real in self.reals.iter().flatten() {
+            self.addresses.insert(real.key.real_ip);
+            if let Some(Some(service)) = self.services.get(real.service.index()) {
+                let protocol = service.key.protocol().map_or(0, |protocol| protocol as u8);
+                self.has_wide_reals |= protocol == 0 || real.key.rport == 0;
+                self.by_real.insert((protocol, real.key));
+            }
+        }
     }
 
     /// The service in a slot, a deleted one included.
@@ -162,7 +254,13 @@ impl ServiceSet {
     #[must_use]
     #[inline]
     pub fn is_real(&self, protocol: Protocol, real: RealKey) -> bool {
-        self.by_real.contains(&(protocol, real))
+        let number = protocol as u8;
+        let any_port = RealKey { rport: 0, ..real };
+        self.by_real.contains(&(number, real))
+            || self.has_wide_reals
+                && [(number, any_port), (0, real), (0, any_port)]
+                    .iter()
+                    .any(|known| self.by_real.contains(known))
     }
 
     /// How often servers were deleted (`ipvsadm -d`, `-D`, `-C`): a worker that sees it change has
@@ -192,6 +290,27 @@ impl ServiceSet {
     #[must_use]
     pub fn is_service_address(&self, addr: Addr) -> bool {
         self.addresses.contains(&addr)
+            || self.wide.iter().any(|networks| {
+                let network = mask(addr, networks.len);
+                Protocol::ALL
+                    .iter()
+                    .any(|protocol| networks.by_network.contains_key(&(*protocol, network)))
+            })
+    }
+}
+
+/// Files a service that listens on more than one address and port.
+fn add_wide(wide: &mut Vec<Networks>, listen: &Listen, id: ServiceId, hasher: &Hasher) {
+    let len = listen.addresses.len_in_128();
+    let place = wide.partition_point(|networks| networks.len > len);
+    if wide.get(place).is_none_or(|networks| networks.len != len) {
+        let by_network = HashMap::with_hasher(hasher.clone());
+        wide.insert(place, Networks { len, by_network });
+    }
+    if let Some(networks) = wide.get_mut(place) {
+        let key = (listen.protocol, listen.addresses.network());
+        let ranges = networks.by_network.entry(key).or_default();
+        ranges.push((listen.ports, id));
     }
 }
 
@@ -202,6 +321,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// Services and servers.
     pub services: Arc<ServiceSet>,
+    /// What gives packets a mark.
+    pub classifier: Arc<Classifier>,
     /// Routes and neighbours.
     pub fib: Arc<Fib>,
     /// Ports and their VLANs.

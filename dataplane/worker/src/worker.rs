@@ -13,7 +13,7 @@ use dpdk::{BURST_MAX, Consumer, Eal, Mbuf, MbufBatch, Mempool, Producer, RxQueue
 use engine::counters::Board;
 use engine::forward::link;
 use engine::path::Arrival;
-use engine::verdict::{DropReason, Output, PuntClass, Verdict};
+use engine::verdict::{DropReason, Note, Output, PuntClass, Verdict};
 use engine::{Context, Engine, EngineConfig};
 use model::ids::{IfaceId, PortId, WorkerId};
 use model::snapshot::Snapshot;
@@ -389,7 +389,7 @@ fn receive(
             .add(burst.iter().map(|packet| packet.pkt_len() as u64).sum());
         let arrival = Arrival {
             port: port.id,
-            redirected: false,
+            note: Note::None,
         };
         for mut packet in burst.drain() {
             // The configuration's number, which a redirect carries along, in place of DPDK's.
@@ -414,7 +414,7 @@ fn receive_redirected(
         for packet in batch.drain() {
             let arrival = Arrival {
                 port: PortId(packet.port()),
-                redirected: true,
+                note: Note::from_bits(packet.tag()),
             };
             steer(Packet(packet), arrival);
         }
@@ -441,7 +441,9 @@ impl Departure<'_> {
         match verdict {
             Verdict::Send { port } => self.send(packet, port),
             Verdict::Punt { iface, class } => self.hand_to_linux(packet, iface, class),
-            Verdict::Redirect { worker } => {
+            Verdict::Redirect { worker, note } => {
+                let mut packet = packet;
+                packet.set_tag(note.to_bits());
                 if let Err(packet) = self.redirect.push(worker, packet) {
                     self.refuse(packet, DropReason::RedirectRingFull);
                 }

@@ -60,5 +60,7 @@ pub(crate) const NEXT: Field<*mut rte_mbuf> = Field::at(dpdk_sys::PS_MBUF_NEXT);
 pub(crate) const OL_FLAGS: Field<u64> = Field::at(dpdk_sys::PS_MBUF_OL_FLAGS);
 pub(crate) const PKT_LEN: Field<u32> = Field::at(dpdk_sys::PS_MBUF_PKT_LEN);
 pub(crate) const PORT: Field<u16> = Field::at(dpdk_sys::PS_MBUF_PORT);
+/// All of `hash`, of which the RSS hash is the first half.
+pub(crate) const TAG: Field<[u32; 2]> = Field::at(dpdk_sys::PS_MBUF_RSS_HASH);
 pub(crate) const RSS_HASH: Field<u32> = Field::at(dpdk_sys::PS_MBUF_RSS_HASH);
 pub(crate) const VLAN_TCI: Field<u16> = Field::at(dpdk_sys::PS_MBUF_VLAN_TCI);

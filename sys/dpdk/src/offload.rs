@@ -119,6 +119,28 @@ impl Mbuf {
             .then(|| unsafe { field::RSS_HASH.get(self.raw()) })
     }
 
+    /// What [`Self::set_tag`] left; meaningless if nobody did since the packet was received.
+    #[inline]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        // SAFETY: a live mbuf, owned.
+        let [low, high] = unsafe { field::TAG.get(self.raw()) };
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    /// Attaches a number that travels with the packet from one thread to the next. It takes the
+    /// place of the NIC's hash, which is gone then.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves of the number"
+    )]
+    pub fn set_tag(&mut self, tag: u64) {
+        self.set_flags(self.flags() & !dpdk_sys::PS_MBUF_F_RX_RSS_HASH);
+        // SAFETY: a live mbuf, owned; its flags say that this is no hash.
+        unsafe { field::TAG.set(self.raw(), [tag as u32, (tag >> 32) as u32]) }
+    }
+
     /// Has the NIC fill in checksums on the way out; replaces what was asked before.
     #[inline]
     pub fn set_tx_checksum(&mut self, work: TxChecksum) {

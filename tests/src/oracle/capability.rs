@@ -2,7 +2,9 @@
 //! What a case needs that the engine has not yet: found before anything is replayed, so that the
 //! report names it. This list only shrinks.
 
-use model::addr::Prefix;
+use model::addr::{Addr, Prefix};
+use model::classifier::MarkRule;
+use model::service::{PortRange, Protocol};
 use wire::ipv4::IpProtocol;
 use wire::packet::Parsed;
 
@@ -52,9 +54,7 @@ pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
         need(format!("topology {}", case.topology));
     }
     for line in case.setup.iter().filter(|line| local_route(line).is_none()) {
-        if line.starts_with("iptables ") && line.contains(" --set-mark ") {
-            need("firewall marks".into());
-        } else {
+        if mark_rule(line).is_none() {
             need(format!("setup {line:?}"));
         }
     }
@@ -114,6 +114,67 @@ pub(super) fn local_route(line: &str) -> Option<Prefix> {
             "lo",
         ] => prefix.parse().ok(),
         _ => None,
+    }
+}
+
+/// What the setup's lines of iptables mark. Marking does not end a table of iptables, so of several
+/// rules the last one counts.
+pub(super) fn mark_rules(case: &Case) -> Vec<MarkRule> {
+    let lines = case.setup.iter().rev();
+    lines.filter_map(|line| mark_rule(line)).collect()
+}
+
+/// `iptables -t mangle -A PREROUTING [-s PREFIX] [-d PREFIX] [-p PROTOCOL [-m PROTOCOL]]
+/// [--sport PORTS] [--dport PORTS] -j MARK --set-mark N`.
+fn mark_rule(line: &str) -> Option<MarkRule> {
+    let mut words = line.split_whitespace();
+    let family = words.next()?.trim_start_matches("/sbin/");
+    if !matches!(family, "iptables" | "ip6tables") {
+        return None;
+    }
+    let mut rule = MarkRule {
+        protocol: None,
+        source: None,
+        destination: None,
+        source_ports: PortRange::ANY,
+        destination_ports: PortRange::ANY,
+        mark: 0,
+    };
+    while let Some(option) = words.next() {
+        let value = words.next()?;
+        match (option, value) {
+            ("-t", "mangle") | ("-A", "PREROUTING") | ("-j", "MARK") | ("-m", _) => {}
+            ("-s", _) => rule.source = Some(network(value)?),
+            ("-d", _) => rule.destination = Some(network(value)?),
+            ("-p", _) => rule.protocol = Some(Protocol::from_name(value)?),
+            ("--sport", _) => rule.source_ports = ports(value)?,
+            ("--dport", _) => rule.destination_ports = ports(value)?,
+            ("--set-mark" | "--set-xmark", _) => rule.mark = number(value)?,
+            _ => return None,
+        }
+    }
+    (rule.mark != 0).then_some(rule)
+}
+
+fn network(text: &str) -> Option<Prefix> {
+    let host = || {
+        let addr: Addr = text.parse().ok()?;
+        Prefix::new(addr, addr.bits())
+    };
+    text.parse().ok().or_else(host)
+}
+
+fn ports(text: &str) -> Option<PortRange> {
+    let (first, last) = text.split_once(':').unwrap_or((text, text));
+    PortRange::new(first.parse().ok()?, last.parse().ok()?)
+}
+
+/// A mark, decimal or as iptables lists it: `0x5`, `0x5/0xffffffff`.
+fn number(text: &str) -> Option<u32> {
+    let text = text.split('/').next()?;
+    match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
     }
 }
 

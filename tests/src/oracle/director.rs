@@ -11,14 +11,17 @@ use engine::flow_table::{HashKey, HeapMemory};
 use engine::path::Arrival;
 use engine::sched::Random;
 use engine::stats::{Stats, Traffic};
-use engine::verdict::{DropReason, Output, Verdict};
+use engine::verdict::{DropReason, Note, Output, Verdict};
 use engine::{ConnectionView, Context, Engine, EngineConfig};
 use model::addr::Prefix;
+use model::classifier::{Classifier, MarkRule};
 use model::fib::Hasher;
 use model::ids::{RealId, ServiceId, WorkerId};
 use model::ledger::Ledger;
 use model::op::{Op, OpError};
-use model::service::{Endpoint, ForwardMode, Protocol, RealServer, ServiceSpec, VirtualService};
+use model::service::{
+    Endpoint, ForwardMode, Mark, Protocol, RealServer, ServiceKey, ServiceSpec, VirtualService,
+};
 use model::snapshot::{Snapshot, Tunables};
 use model::time::Instant;
 use wire::buffer::{TestBuf, TestPool};
@@ -78,7 +81,7 @@ impl Director {
     /// A director without services on links of these MTUs; `locals` are local addresses besides
     /// the topology's own.
     #[must_use]
-    pub fn new(mtu: (u32, u32), locals: &[Prefix]) -> Self {
+    pub fn new(mtu: (u32, u32), locals: &[Prefix], marks: Vec<MarkRule>) -> Self {
         let hasher = Hasher::with_seeds(1, 2, 3, 4);
         let boards = vec![Arc::new(Board::new(REALS))];
         let tunables = Tunables {
@@ -89,6 +92,7 @@ impl Director {
         ledger.set_fib(topology::fib(hasher.clone(), locals));
         ledger.set_interfaces(topology::interfaces(mtu));
         ledger.set_tunables(tunables.clone());
+        ledger.set_classifier(Classifier::new(marks));
         let now = Instant::from_millis(START_MS);
         let config = EngineConfig {
             worker: WorkerId(0),
@@ -178,7 +182,7 @@ impl Director {
     pub fn receive(&mut self, frame: &Frame) -> Vec<Fate> {
         let arrival = Arrival {
             port: topology::port(frame.side),
-            redirected: false,
+            note: Note::None,
         };
         let (engine, mut cx) = self.split();
         engine.steer(TestBuf::new(&frame.bytes), arrival, &mut cx);
@@ -244,11 +248,7 @@ impl Director {
             .services
             .get(&(service.id, service.generation));
         let mut row = ServiceRow {
-            service: format!(
-                "{} {}",
-                service.key.protocol.name().to_uppercase(),
-                Endpoint(service.key.virtual_ip, service.key.vport)
-            ),
+            service: service_words(&service.key),
             scheduler: scheduler_words(&service.spec),
             reals: service
                 .reals
@@ -341,6 +341,18 @@ impl Director {
     }
 }
 
+/// `TCP 10.0.0.100:80` or `FWM 5`.
+fn service_words(key: &ServiceKey) -> String {
+    match key {
+        ServiceKey::Listen(listen) => format!(
+            "{} {}",
+            listen.protocol.name().to_uppercase(),
+            Endpoint(listen.addresses.addr, key.vport())
+        ),
+        ServiceKey::Mark(Mark { mark, .. }) => format!("FWM {mark}"),
+    }
+}
+
 /// `NAME` or `NAME (flag,flag)`.
 fn scheduler_words(spec: &ServiceSpec) -> String {
     let name = spec.scheduler.name();
@@ -355,13 +367,10 @@ fn connection_row(view: &ConnectionView, client: String, real: &RealServer) -> C
     let (protocol, state) = match Protocol::from_number(view.protocol) {
         Some(Protocol::Tcp) => ("TCP".to_owned(), view.state.name()),
         Some(Protocol::Udp) => ("UDP".to_owned(), "UDP"),
+        Some(Protocol::Sctp) => ("SCTP".to_owned(), view.state.name()),
         None => (format!("{}", view.protocol), "NONE"),
     };
-    let rport = if real.key.rport == 0 {
-        view.vport
-    } else {
-        real.key.rport
-    };
+    let rport = real.key.port_of(view.vport);
     ConnectionRow {
         protocol,
         expire: u64::from(view.expires_ms / 1000),

@@ -6,12 +6,11 @@
 
 use std::num::NonZeroU16;
 use std::str::SplitWhitespace;
-use std::sync::Arc;
 
 use model::addr::Addr;
 use model::op::Op;
 use model::service::{
-    ForwardMode, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
+    ForwardMode, Mark, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
     ServiceSpec, Thresholds, Weight,
 };
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
@@ -45,6 +44,8 @@ const WEIGHT: u32 = 1;
 #[derive(Debug, Default)]
 struct Options {
     service: Option<ServiceKey>,
+    mark: Option<u32>,
+    mark_is_v6: bool,
     real: Option<(Addr, Option<u16>)>,
     scheduler: Option<SchedulerKind>,
     flags: SchedulerFlags,
@@ -90,14 +91,18 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
     if command == "-C" {
         return Ok(Change::Clear);
     }
+    let marked = options.mark.map(|mark| {
+        let is_v4 = !options.mark_is_v6;
+        ServiceKey::Mark(Mark { mark, is_v4 })
+    });
     let key = options
         .service
+        .or(marked)
         .ok_or_else(|| malformed("no service is named"))?;
     let spec = ServiceSpec {
-        name: Arc::from(""),
         scheduler: options.scheduler.unwrap_or(SCHEDULER),
         flags: options.flags,
-        mss_clamp: None,
+        ..ServiceSpec::default()
     };
     let mode = options.mode.unwrap_or(ForwardMode::Dr);
     let real = || {
@@ -106,7 +111,9 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
             .ok_or_else(|| malformed("no real server is named"))?;
         // ipvsadm: "The destination port must be equal to the service port if the
         // IP_VS_CONN_F_TUNNEL or IP_VS_CONN_F_DROUTE is set."
-        let rport = rport.filter(|_| !mode.is_one_way()).unwrap_or(key.vport);
+        let rport = rport
+            .filter(|_| !mode.is_one_way())
+            .unwrap_or_else(|| key.vport());
         Ok(RealKey { real_ip, rport })
     };
     let server = RealSpec {
@@ -145,7 +152,7 @@ fn deleted(options: &Options, service: ServiceKey) -> Option<RealKey> {
     let (real_ip, rport) = options.real?;
     Some(RealKey {
         real_ip,
-        rport: rport.unwrap_or(service.vport),
+        rport: rport.unwrap_or_else(|| service.vport()),
     })
 }
 
@@ -165,7 +172,11 @@ fn options(
             "-t" => options.service = Some(service(Protocol::Tcp, value()?, malformed)?),
             "-u" => options.service = Some(service(Protocol::Udp, value()?, malformed)?),
             "--sctp-service" => return missing("SCTP"),
-            "-f" => return missing("services by firewall mark"),
+            "-f" => {
+                let mark = value()?.parse().map_err(|_| malformed("bad mark"))?;
+                options.mark = Some(mark);
+            }
+            "-6" => options.mark_is_v6 = true,
             "-s" => options.scheduler = Some(scheduler(value()?)?),
             "-b" => {
                 for name in value()?.split(',') {
@@ -219,13 +230,7 @@ fn service(
     malformed: &impl Fn(&str) -> LineError,
 ) -> Result<ServiceKey, LineError> {
     match endpoint(text) {
-        // The kernel takes it with persistence only.
-        Some((_, Some(0))) => Err(LineError::Unsupported("services on every port".into())),
-        Some((virtual_ip, Some(vport))) => Ok(ServiceKey {
-            protocol,
-            virtual_ip,
-            vport,
-        }),
+        Some((virtual_ip, Some(vport))) => Ok(ServiceKey::host(protocol, virtual_ip, vport)),
         Some((_, None)) | None => Err(malformed("bad service address")),
     }
 }

@@ -75,7 +75,7 @@ pub fn replay(case: &Case) -> Result<Answers, ReplayError> {
         .iter()
         .filter_map(|line| local_route(line))
         .collect();
-    let mut director = Director::new(case.mtu, &locals);
+    let mut director = Director::new(case.mtu, &locals, capability::mark_rules(case));
     set(&mut director, &case.sysctl);
     control(&mut director, &case.ipvs)?;
     let mut answers = Answers {

@@ -25,7 +25,7 @@ fn a_report_is_one_line() {
 }
 
 fn director(lines: &[&str]) -> Director {
-    let mut director = Director::new((1500, 1500), &[]);
+    let mut director = Director::new((1500, 1500), &[], Vec::new());
     change(&mut director, lines);
     director
 }

@@ -42,7 +42,7 @@ fn of(outcome: Outcome, at_ms: u64, ingress: u16) -> Record {
     let (port, comment) = match outcome.verdict {
         Verdict::Send { port } => (port.0, format!("send {port}")),
         Verdict::Punt { iface, class } => (ingress, format!("punt {iface} {}", class.name())),
-        Verdict::Redirect { worker } => (ingress, format!("redirect {worker}")),
+        Verdict::Redirect { worker, .. } => (ingress, format!("redirect {worker}")),
         Verdict::Drop(reason) => (ingress, format!("drop {}", reason.name())),
     };
     Record {

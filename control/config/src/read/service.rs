@@ -76,7 +76,7 @@ impl Reader<'_, '_> {
 
     fn mss_clamp(&mut self, section: &Section<'_>, key: Option<ServiceKey>) -> Option<u16> {
         let Item { value, place } = section.integer(self.findings, "mss_clamp")?;
-        if key.is_some_and(|key| key.protocol != Protocol::Tcp) {
+        if key.is_some_and(|key| key.protocol().is_some_and(|of| of != Protocol::Tcp)) {
             let message = "only TCP announces a segment size".to_owned();
             let allowed = "`mss_clamp` with listen = \"tcp://ADDRESS:PORT\", or not at all";
             self.refuse(Code::MssWithoutTcp, &place, message, allowed);
@@ -131,7 +131,9 @@ impl Reader<'_, '_> {
     }
 
     fn check_subnet(&mut self, place: &Place, key: ServiceKey) {
-        let vip = key.virtual_ip;
+        let Some(vip) = key.virtual_ip() else {
+            return;
+        };
         let off = |subnets: &Vec<_>| {
             !subnets.is_empty()
                 && !subnets
@@ -211,8 +213,8 @@ impl Reader<'_, '_> {
         if forward == ForwardMode::Tun {
             self.check_tunnel(&place, real_ip, &tunnel, service)?;
         }
-        let rport = port.unwrap_or(service.vport);
-        if forward.is_one_way() && rport != service.vport {
+        let rport = port.unwrap_or_else(|| service.vport());
+        if forward.is_one_way() && rport != service.vport() {
             self.one_way_port(&place, rport, forward, service);
             return None;
         }
@@ -234,25 +236,25 @@ impl Reader<'_, '_> {
         forward: ForwardMode,
         service: ServiceKey,
     ) -> Option<()> {
-        let family = |addr: Addr| if addr.is_v4() { "IPv4" } else { "IPv6" };
-        let vip = service.virtual_ip;
-        let mixed = real.is_v4() != vip.is_v4() && forward != ForwardMode::Tun;
+        let family = |is_v4| if is_v4 { "IPv4" } else { "IPv6" };
+        let (real_v4, vip_v4) = (real.is_v4(), service.is_v4());
+        let mixed = real_v4 != vip_v4 && forward != ForwardMode::Tun;
         let found = if mixed {
             Diagnostic::new(
                 Code::FamilyMismatch,
                 place,
                 format!(
                     "server {real} is {}, its service {service} is {}",
-                    family(real),
-                    family(vip)
+                    family(real_v4),
+                    family(vip_v4)
                 ),
             )
-            .allowed(format!("an {} address", family(vip)))
+            .allowed(format!("an {} address", family(vip_v4)))
             .help(
                 "put servers of the other family under a service of their own, or behind a tunnel \
                  (forward = \"tun\")",
             )
-        } else if real == vip {
+        } else if service.virtual_ip() == Some(real) {
             let message = format!("server {real} is the address of its own service {service}");
             Diagnostic::new(Code::ServerIsVip, place, message)
                 .allowed("the server's own address")
@@ -279,7 +281,7 @@ impl Reader<'_, '_> {
         self.findings.add(
             Diagnostic::new(Code::DrPort, place, message)
                 .seen(seen)
-                .allowed(format!("port {}, or none", service.vport))
+                .allowed(format!("port {}, or none", service.vport()))
                 .help("the method changes no port: leave it out, or set forward = \"nat\""),
         );
     }

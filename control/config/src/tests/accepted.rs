@@ -133,12 +133,43 @@ fn a_service_of_the_design_page_is_read() {
     assert!(parsed.warnings.is_empty(), "{:?}", parsed.warnings);
     let service = &parsed.config.services[0];
     assert_eq!(service.key.to_string(), "tcp://192.0.2.10:80");
-    assert_eq!(service.protocol(), Protocol::Tcp);
+    assert_eq!(service.protocol(), Some(Protocol::Tcp));
     assert_eq!(service.scheduler, SchedulerKind::Wlc);
     assert_eq!(service.forward, ForwardMode::Nat);
     let server = &service.servers[0];
     assert_eq!(server.key.to_string(), "10.0.0.11:8080");
     assert_eq!((server.weight.get(), server.forward), (3, ForwardMode::Nat));
+}
+
+#[test]
+fn services_on_networks_ranges_and_marks_are_read() {
+    for listen in [
+        "tcp://192.0.2.10:8000-8099",
+        "tcp://192.0.2.10:*",
+        "udp://192.0.2.0/24:53",
+        "udp://192.0.2.0/24:*",
+        "sctp://[2001:db8::10]:5060",
+        "tcp://[2001:db8::/64]:80-81",
+        "tcp://[2001:db8::10]:*",
+        "mark://5",
+        "mark6://4294967295",
+    ] {
+        let text = format!(
+            "{DIRECTOR}[[service]]\nname = \"wide\"\nlisten = \"{listen}\"\n\
+             scheduler = \"rr\"\nforward = \"nat\"\n"
+        );
+        let service = config(&text).services.remove(0);
+        assert_eq!(service.key.to_string(), listen);
+    }
+}
+
+#[test]
+fn a_server_of_every_port_keeps_the_port() {
+    let text = format!(
+        "{DIRECTOR}[[service]]\nname = \"wide\"\nlisten = \"tcp://192.0.2.10:*\"\n\
+         scheduler = \"rr\"\nforward = \"dr\"\n[[service.server]]\naddress = \"10.0.0.11\"\n"
+    );
+    assert_eq!(config(&text).services[0].servers[0].key.rport, 0);
 }
 
 #[test]
@@ -160,7 +191,7 @@ fn ipv6_servers_are_written_with_and_without_brackets() {
     let service = config(&text).services.remove(0);
     let servers = service.servers.iter().map(|s| s.key.to_string());
     let servers: Vec<String> = servers.collect();
-    assert_eq!(service.protocol(), Protocol::Udp);
+    assert_eq!(service.protocol(), Some(Protocol::Udp));
     assert_eq!(
         servers,
         [

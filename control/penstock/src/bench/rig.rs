@@ -17,8 +17,7 @@ use model::ids::{IfaceId, PortId, REALS_MAX, WorkerId};
 use model::ledger::Ledger;
 use model::op::Op;
 use model::service::{
-    Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec,
-    Thresholds, Weight,
+    Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
 };
 use model::snapshot::{Interface, Interfaces, Snapshot};
 use model::time::Instant;
@@ -284,16 +283,11 @@ fn now() -> Instant {
 }
 
 fn snapshot(point: &Point, hasher: &Hasher) -> Result<Snapshot, BenchError> {
-    let service = ServiceKey {
-        protocol: Protocol::Udp,
-        virtual_ip: Addr::from(VIRTUAL_IP),
-        vport: VPORT,
-    };
+    let service = ServiceKey::host(Protocol::Udp, Addr::from(VIRTUAL_IP), VPORT);
     let spec = ServiceSpec {
         name: "bench".into(),
         scheduler: SchedulerKind::Rr,
-        flags: SchedulerFlags::NONE,
-        mss_clamp: None,
+        ..ServiceSpec::default()
     };
     let mut ledger = Ledger::new(hasher.clone());
     ledger.set_interfaces(Interfaces::new(vec![Interface {

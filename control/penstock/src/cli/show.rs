@@ -146,15 +146,10 @@ fn services(list: &api::Services) -> String {
         &"bytes out",
     ])];
     for service in &list.services {
-        let listen = format!(
-            "{}://{}",
-            service.protocol,
-            endpoint(&service.address, service.port)
-        );
         let (load, traffic) = (&service.load, &service.traffic);
         rows.push(row(&[
             &service.name,
-            &listen,
+            &service.listen,
             &service.scheduler,
             &service.forward,
             &"",

@@ -426,7 +426,7 @@ fn virtual_ips(ledger: &Ledger) -> Vec<Addr> {
         .services()
         .services()
         .filter(|service| !service.deleted)
-        .map(|service| service.key.virtual_ip)
+        .filter_map(|service| service.key.virtual_ip())
         .collect();
     list.sort_unstable();
     list.dedup();

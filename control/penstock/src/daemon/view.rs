@@ -9,7 +9,7 @@ use engine::stats;
 use engine::verdict::DropReason;
 use model::ids::WorkerId;
 use model::ledger::Ledger;
-use model::service::{Endpoint, Protocol, RealServer, RealState, VirtualService};
+use model::service::{Endpoint, Protocol, RealServer, RealState, ServiceKey, VirtualService};
 use model::snapshot::Spread;
 
 use super::control::Control;
@@ -55,9 +55,14 @@ fn service_view(control: &Control, service: &VirtualService) -> api::Service {
     modes.dedup();
     api::Service {
         name: service.spec.name.to_string(),
-        protocol: service.key.protocol.name().to_owned(),
-        address: service.key.virtual_ip.to_string(),
-        port: service.key.vport,
+        listen: service.key.to_string(),
+        protocol: service
+            .key
+            .protocol()
+            .map_or("any", Protocol::name)
+            .to_owned(),
+        address: address_of(&service.key),
+        port: service.key.vport(),
         scheduler: service.spec.scheduler.name().to_owned(),
         forward: match modes.as_slice() {
             [] => "none".to_owned(),
@@ -71,6 +76,15 @@ fn service_view(control: &Control, service: &VirtualService) -> api::Service {
             .into_iter()
             .map(|real| server_view(control, real))
             .collect(),
+    }
+}
+
+/// The VIP, the network of VIPs, or nothing if it is a mark's.
+fn address_of(key: &ServiceKey) -> String {
+    match (key.virtual_ip(), key.addresses()) {
+        (Some(virtual_ip), _) => virtual_ip.to_string(),
+        (None, Some(network)) => network.to_string(),
+        (None, None) => String::new(),
     }
 }
 
@@ -223,7 +237,7 @@ pub(super) fn connections(
             server: server.unwrap_or_default(),
             state: match protocol {
                 Some(Protocol::Udp) => "UDP",
-                Some(Protocol::Tcp) | None => view.state.name(),
+                Some(Protocol::Tcp | Protocol::Sctp) | None => view.state.name(),
             }
             .to_owned(),
             expires_s: u64::from(view.expires_ms / 1000),

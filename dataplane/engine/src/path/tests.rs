@@ -4,6 +4,7 @@
 mod drops;
 mod errors;
 mod fragments;
+mod listen;
 mod mss;
 mod punts;
 mod services;

@@ -6,8 +6,28 @@ use alloc::vec::Vec;
 
 use model::ids::{RealId, WorkerId};
 use model::service::RealServer;
+use model::time::{Duration, Instant};
 
 use crate::counters::{Board, Load, RealCounters};
+
+/// How long a connection that another worker was told to open may take: its packet is in a ring.
+const PROMISE: Duration = Duration::from_secs(1);
+
+/// Connections that other workers were told to open, and that may not be among their counts yet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Promises {
+    given: u64,
+    /// What the others had opened before the first of them.
+    opened_before: u64,
+    /// When the last one was given.
+    at: Option<Instant>,
+}
+
+impl Promises {
+    fn has_lapsed(&self, now: Instant) -> bool {
+        self.at.is_none_or(|at| now.saturating_since(at) >= PROMISE)
+    }
+}
 
 /// One worker's view of all workers' counts.
 #[derive(Debug)]
@@ -17,6 +37,8 @@ pub(crate) struct Loads {
     own: Arc<Board>,
     /// Connections that the other workers have on each server, as last read.
     folded: Vec<Load>,
+    /// By server; empty until this worker is home to a service of another one's connections.
+    promises: Vec<Promises>,
     /// [`RealServer::overload_mark`] of servers that are overloaded (`IP_VS_DEST_F_OVERLOAD`).
     ///
     /// Each worker keeps its own: set and cleared by the sum over all workers, at the ends and
@@ -34,6 +56,7 @@ impl Loads {
                 .collect(),
             own,
             folded: Vec::new(),
+            promises: Vec::new(),
             marks: Vec::new(),
         }
     }
@@ -67,6 +90,49 @@ impl Loads {
         }
     }
 
+    /// Another worker is told to open a connection of a server: it counts from now on, or a
+    /// threshold would let more through than it should.
+    pub(super) fn promised(&mut self, real: &RealServer, now: Instant) {
+        let place = real.id.index();
+        self.reserve(place + 1);
+        if self.promises.len() <= place {
+            self.promises.resize(self.folded.len(), Promises::default());
+        }
+        let opened = self.opened_by_others(real.id);
+        if let Some(promises) = self.promises.get_mut(place) {
+            if promises.has_lapsed(now) {
+                promises.given = 0;
+                promises.opened_before = opened;
+            }
+            promises.given += 1;
+            promises.at = Some(now);
+        }
+        if let Some(load) = self.folded.get_mut(place) {
+            load.inactive = load.inactive.wrapping_add(1);
+        }
+        self.bound(real);
+    }
+
+    fn opened_by_others(&self, real: RealId) -> u64 {
+        let boards = self.others.iter().filter_map(|board| board.real(real));
+        boards.fold(0, |sum, counters| {
+            sum.wrapping_add(counters.connections.get())
+        })
+    }
+
+    /// Promised connections that the others' counts do not have yet.
+    fn outstanding(&self, real: RealId, now: Instant) -> u32 {
+        let Some(promises) = self.promises.get(real.index()) else {
+            return 0;
+        };
+        if promises.has_lapsed(now) {
+            return 0;
+        }
+        let opened = self.opened_by_others(real);
+        let opened = opened.wrapping_sub(promises.opened_before);
+        u32::try_from(promises.given.saturating_sub(opened)).unwrap_or(u32::MAX)
+    }
+
     /// A connection of a server has ended (`ip_vs_unbind_dest`).
     #[inline]
     pub(super) fn unbound(&mut self, real: &RealServer) {
@@ -93,12 +159,16 @@ impl Loads {
     }
 
     /// Reads the other workers' counts of a server; whether they had changed.
-    pub(super) fn fold(&mut self, real: &RealServer) -> bool {
+    pub(super) fn fold(&mut self, real: &RealServer, now: Instant) -> bool {
         self.reserve(real.id.index() + 1);
         let boards = self.others.iter();
         let others = boards
             .filter_map(|board| board.real(real.id))
             .fold(Load::default(), |sum, counters| sum.plus(counters.load()));
+        let others = others.plus(Load {
+            active: 0,
+            inactive: self.outstanding(real.id, now),
+        });
         let Some(place) = self.folded.get_mut(real.id.index()) else {
             return false;
         };

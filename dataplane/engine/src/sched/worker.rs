@@ -96,6 +96,12 @@ impl Schedulers {
         self.note(real.id, Some(real));
     }
 
+    /// Another worker is told to open a connection of a server.
+    pub fn promised(&mut self, real: &RealServer, now: Instant) {
+        self.loads.promised(real, now);
+        self.note(real.id, Some(real));
+    }
+
     /// A connection of a server has become active or inactive.
     pub fn shifted(&mut self, id: RealId) {
         self.note(id, None);
@@ -180,7 +186,7 @@ impl Schedulers {
         if !self.loads.is_alone() && state.folded_at.is_none_or(stale) {
             state.folded_at = Some(now);
             for id in &service.reals {
-                self.fold(*id, set);
+                self.fold(*id, set, now);
             }
         }
         let ready = self
@@ -230,9 +236,9 @@ impl Schedulers {
     }
 
     /// Reads the other workers' counts of a server.
-    fn fold(&mut self, id: RealId, set: &ServiceSet) {
+    fn fold(&mut self, id: RealId, set: &ServiceSet, now: Instant) {
         if let Some(real) = set.real(id)
-            && self.loads.fold(real)
+            && self.loads.fold(real, now)
         {
             self.note(id, Some(real));
         }
@@ -266,7 +272,7 @@ impl Schedulers {
             }
             budget -= slice.len().max(1);
             for id in slice {
-                self.fold(*id, set);
+                self.fold(*id, set, now);
             }
         }
     }

@@ -11,12 +11,13 @@ use core::net::SocketAddr;
 use core::str::FromStr;
 
 use model::addr::{Addr, Mac, Prefix};
+use model::classifier::MarkRule;
 use model::fib::Route;
 use model::ids::{IfaceId, PortId};
 use model::op::{Op, OpError};
 use model::service::{
-    ForwardMode, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
-    ServiceSpec, Thresholds, Weight,
+    ForwardMode, Listen, Mark, PortRange, Protocol, RealKey, RealSpec, SchedulerFlags,
+    SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
 };
 use model::snapshot::Interface;
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
@@ -73,18 +74,71 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// `tcp 10.0.0.100:80`, `udp 10.0.0.0/24:53`, `tcp 10.0.0.100:8000-8099`, `sctp 10.0.0.100:0`,
+    /// `mark 5`, `mark6 5`.
     fn service_key(&self, place: usize) -> ServiceKey {
-        let protocol = match self.word(place) {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
-            _ => self.refuse("neither tcp nor udp"),
-        };
-        let (virtual_ip, vport) = endpoint(self.word(place + 1));
-        ServiceKey {
-            protocol,
-            virtual_ip,
-            vport,
+        let word = self.word(place);
+        if let "mark" | "mark6" = word {
+            let (mark, is_v4) = (self.get(place + 1), word == "mark");
+            return ServiceKey::Mark(Mark { mark, is_v4 });
         }
+        let Some(protocol) = Protocol::from_name(word) else {
+            self.refuse("no such protocol");
+        };
+        let Some((addr, ports)) = self.word(place + 1).rsplit_once(':') else {
+            self.refuse("not address:port");
+        };
+        let addr = addr.trim_start_matches('[').trim_end_matches(']');
+        let prefix = match (addr.parse::<Prefix>(), addr.parse::<Addr>()) {
+            (Ok(prefix), _) => Some(prefix),
+            (_, Ok(addr)) => Prefix::new(addr, addr.bits()),
+            _ => None,
+        };
+        match prefix {
+            Some(addresses) => ServiceKey::Listen(Listen {
+                protocol,
+                addresses,
+                ports: self.ports(ports),
+            }),
+            None => self.refuse("no such address"),
+        }
+    }
+
+    /// `80`, `8000-8099` or `0`.
+    fn ports(&self, text: &str) -> PortRange {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let range = match (first.parse(), last.parse()) {
+            (Ok(0), Ok(0)) => Some(PortRange::ANY),
+            (Ok(first), Ok(last)) => PortRange::new(first, last),
+            _ => None,
+        };
+        range.unwrap_or_else(|| self.refuse("no such ports"))
+    }
+
+    /// `mark 5 tcp from 192.0.2.0/24 to 10.0.0.0/8 port 80-88`, in parts or all of it.
+    fn mark_rule(&self) -> MarkRule {
+        let mut rule = MarkRule {
+            protocol: None,
+            source: None,
+            destination: None,
+            source_ports: PortRange::ANY,
+            destination_ports: PortRange::ANY,
+            mark: self.get(1),
+        };
+        let mut place = 2;
+        while place < self.words.len() {
+            match self.word(place) {
+                "from" => rule.source = Some(self.get(place + 1)),
+                "to" => rule.destination = Some(self.get(place + 1)),
+                "port" => rule.destination_ports = self.ports(self.word(place + 1)),
+                name => {
+                    rule.protocol = Protocol::from_name(name);
+                    place -= 1;
+                }
+            }
+            place += 2;
+        }
+        rule
     }
 
     fn service_spec(&self, place: usize) -> ServiceSpec {
@@ -95,10 +149,10 @@ impl<'a> Line<'a> {
         let mss_clamp = words.clone().find_map(|word| word.strip_prefix("mss="));
         let flags = words.filter_map(|word| SchedulerFlags::from_name(word));
         ServiceSpec {
-            name: Arc::from(""),
             scheduler,
             flags: flags.fold(SchedulerFlags::NONE, SchedulerFlags::with),
             mss_clamp: mss_clamp.and_then(|bytes| bytes.parse().ok()),
+            ..ServiceSpec::default()
         }
     }
 
@@ -237,6 +291,7 @@ impl Bench {
                 self.neighbours
                     .remove(&(IfaceId(line.get(1)), line.get::<Addr>(2)));
             }
+            Some("mark") => self.mark_rules.push(line.mark_rule()),
             Some("icmp-rate") => self.tunables.icmp_errors_per_s = line.get(1),
             Some("pmtu-disc") => self.tunables.pmtu_disc = line.get::<u8>(1) != 0,
             Some("reuse") => self.tunables.conn_reuse_mode = line.get(1),

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::addr::Addr;
-use crate::service::{ForwardMode, Protocol, SchedulerFlags, SchedulerKind};
+use crate::service::{Protocol, SchedulerKind};
 
 fn ledger() -> Ledger {
     Ledger::new(Hasher::with_seeds(1, 2, 3, 4))
@@ -20,19 +20,11 @@ fn addr(text: &str) -> Addr {
 }
 
 fn web() -> ServiceKey {
-    ServiceKey {
-        protocol: Protocol::Tcp,
-        virtual_ip: addr("10.0.0.100"),
-        vport: 80,
-    }
+    ServiceKey::host(Protocol::Tcp, addr("10.0.0.100"), 80)
 }
 
 fn dns() -> ServiceKey {
-    ServiceKey {
-        protocol: Protocol::Udp,
-        vport: 53,
-        ..web()
-    }
+    ServiceKey::host(Protocol::Udp, addr("10.0.0.100"), 53)
 }
 
 fn server(host: u8) -> RealKey {
@@ -44,10 +36,8 @@ fn server(host: u8) -> RealKey {
 
 fn weight(weight: u32) -> RealSpec {
     RealSpec {
-        mode: ForwardMode::Nat,
-        tunnel: crate::tunnel::Tunnel::default(),
         weight: Weight::new(weight).unwrap(),
-        limits: Thresholds::NONE,
+        ..RealSpec::default()
     }
 }
 
@@ -62,8 +52,7 @@ fn spec(scheduler: SchedulerKind) -> ServiceSpec {
     ServiceSpec {
         name: Arc::from("web"),
         scheduler,
-        flags: SchedulerFlags::NONE,
-        mss_clamp: None,
+        ..ServiceSpec::default()
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Which rule picks the real server of a new connection; ipvsadm's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SchedulerKind {
     /// Round robin.
     Rr,
@@ -14,6 +14,7 @@ pub enum SchedulerKind {
     /// Least connection.
     Lc,
     /// Weighted least connection.
+    #[default]
     Wlc,
     /// Shortest expected delay.
     Sed,

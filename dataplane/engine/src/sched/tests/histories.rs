@@ -85,10 +85,9 @@ impl<'a> World<'a> {
         }
         let mut ledger = Ledger::new(Hasher::with_seeds(1, 2, 3, 4));
         let spec = ServiceSpec {
-            name: Arc::from(""),
             scheduler: kind,
             flags,
-            mss_clamp: None,
+            ..ServiceSpec::default()
         };
         ledger.apply(&Op::AddService { key: key(), spec }).unwrap();
         let has_table = matches!(kind, SchedulerKind::Mh | SchedulerKind::Conhash);
@@ -315,11 +314,7 @@ fn figures(spec: &RealSpec) -> (i64, i64, i64) {
 }
 
 fn key() -> ServiceKey {
-    ServiceKey {
-        protocol: Protocol::Tcp,
-        virtual_ip: Ipv4Addr::new(10, 0, 0, 100).into(),
-        vport: 80,
-    }
+    ServiceKey::host(Protocol::Tcp, Ipv4Addr::new(10, 0, 0, 100).into(), 80)
 }
 
 fn real_key(name: u8) -> RealKey {

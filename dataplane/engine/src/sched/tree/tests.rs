@@ -10,8 +10,8 @@ use model::ids::WorkerId;
 use model::ledger::Ledger;
 use model::op::Op;
 use model::service::{
-    ForwardMode, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
-    ServiceSpec, Thresholds, Weight,
+    ForwardMode, Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Thresholds,
+    Weight,
 };
 use model::snapshot::Snapshot;
 use proptest::prelude::*;
@@ -21,24 +21,13 @@ use crate::counters::Board;
 use crate::sched::loads::Loads;
 use crate::sched::roster::{Field, Roster, Scan};
 
-const KEY: ServiceKey = ServiceKey {
-    protocol: Protocol::Tcp,
-    virtual_ip: model::addr::Addr::UNSPECIFIED,
-    vport: 80,
-};
-
 /// Servers of those weights and upper thresholds, the last one at the head.
 fn snapshot(kind: SchedulerKind, servers: &[(u32, u32)]) -> Snapshot {
     let mut ledger = Ledger::new(Hasher::with_seeds(1, 2, 3, 4));
-    let key = ServiceKey {
-        virtual_ip: Ipv4Addr::new(10, 0, 0, 100).into(),
-        ..KEY
-    };
+    let key = ServiceKey::host(Protocol::Tcp, Ipv4Addr::new(10, 0, 0, 100).into(), 80);
     let spec = ServiceSpec {
-        name: Arc::from(""),
         scheduler: kind,
-        flags: SchedulerFlags::NONE,
-        mss_clamp: None,
+        ..ServiceSpec::default()
     };
     ledger.apply(&Op::AddService { key, spec }).unwrap();
     for (host, (weight, upper)) in (0x0a01_0000u32..).zip(servers) {

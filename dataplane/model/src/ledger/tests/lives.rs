@@ -161,9 +161,9 @@ fn the_number_of_servers_is_bounded_and_a_full_house_is_told() {
 #[test]
 fn the_number_of_services_is_bounded() {
     let mut ledger = ledger();
-    let service = |n: usize| ServiceKey {
-        virtual_ip: Addr::from(core::net::Ipv4Addr::from(u32::try_from(n).unwrap())),
-        ..web()
+    let service = |n: usize| {
+        let virtual_ip = Addr::from(core::net::Ipv4Addr::from(u32::try_from(n).unwrap()));
+        ServiceKey::host(Protocol::Tcp, virtual_ip, 80)
     };
     ledger.apply(&add_service(service(0))).unwrap();
     let first = ledger.set.services[0].clone();
