@@ -11,6 +11,7 @@ pub mod nat;
 pub mod options;
 pub mod tun;
 pub mod tun_icmp;
+pub mod xlat;
 
 use wire::buffer::PacketBuf;
 use wire::packet::{Kind, Parsed};

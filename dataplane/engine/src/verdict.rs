@@ -137,12 +137,16 @@ drop_reasons! {
     TableFull = "table_full",
     /// The TTL or hop limit ran out here.
     TtlExpired = "ttl_expired",
-    /// There is no room in front of the packet for the headers of its tunnel.
+    /// There is no room in front of the packet for the headers it is to get.
     NoHeadroom = "no_headroom",
     /// No address of the director fits the server's family, so a tunnel to it has no beginning.
     NoTunnelSource = "no_tunnel_source",
     /// With the headers of its tunnel the packet is longer than IP can say.
     TunnelTooLong = "tunnel_too_long",
+    /// Client and server are of different families, and the other one cannot say what the packet
+    /// says: an IPv6 packet that chooses its own way, ICMP without a counterpart, or one longer
+    /// than IPv4 can be (RFC 7915).
+    Untranslatable = "untranslatable",
     /// The packet is larger than the next link and must not be fragmented.
     MtuExceeded = "mtu_exceeded",
     /// The route says so.

@@ -124,11 +124,8 @@ fn rewrite_quote(
         End::Destination => transport.get_mut(2..)?.first_chunk_mut::<2>()?,
     };
     *place = port.to_be_bytes();
-    Some(
-        delta
-            .word(old_port, port)
-            .and(update_transport(transport, quote, ends)),
-    )
+    let transport = update_transport(transport, quote, ends).unwrap_or_default();
+    Some(delta.word(old_port, port).and(transport))
 }
 
 /// What a quoted ESP or AH packet has in their place belongs to its ends alone.
@@ -140,17 +137,15 @@ const fn has_ports(protocol: IpProtocol) -> bool {
 }
 
 /// Brings the transport checksum of a quote, whose port is the new one already, up to date, if it
-/// is in there. `ends` is what changed.
-fn update_transport(transport: &mut [u8], quote: &Quote, ends: Delta) -> Delta {
+/// is in there. `ends` is what changed; returned is what that does to a sum over the quote.
+pub(super) fn update_transport(transport: &mut [u8], quote: &Quote, ends: Delta) -> Option<Delta> {
     let place = match quote.protocol {
-        IpProtocol::TCP => transport.get_mut(TCP_CHECKSUM..),
-        IpProtocol::UDP => transport.get_mut(UDP_CHECKSUM..),
+        IpProtocol::TCP => transport.get_mut(TCP_CHECKSUM..)?,
+        IpProtocol::UDP => transport.get_mut(UDP_CHECKSUM..)?,
         IpProtocol::SCTP => return update_sctp(transport, quote),
-        _ => None,
+        _ => return None,
     };
-    let Some(place) = place.and_then(<[u8]>::first_chunk_mut::<2>) else {
-        return Delta::new();
-    };
+    let place = place.first_chunk_mut::<2>()?;
     let old = u16::from_be_bytes(*place);
     let new = if quote.protocol == IpProtocol::UDP {
         ends.apply_udp(old)
@@ -158,27 +153,23 @@ fn update_transport(transport: &mut [u8], quote: &Quote, ends: Delta) -> Delta {
         ends.apply(old)
     };
     *place = new.to_be_bytes();
-    Delta::new().word(old, new)
+    Some(Delta::new().word(old, new))
 }
 
 /// The whole packet's length says what the CRC has behind the ports, though the quote is cut.
-fn update_sctp(transport: &mut [u8], quote: &Quote) -> Delta {
+fn update_sctp(transport: &mut [u8], quote: &Quote) -> Option<Delta> {
     let len = quote.ip_len.saturating_sub(quote.l4_offset.into());
-    let (Ok(len), Ok(new)) = (u16::try_from(len), Sctp::new_checked(transport)) else {
-        return Delta::new();
-    };
+    let len = u16::try_from(len).ok()?;
+    let new = Sctp::new_checked(transport).ok()?;
     let (source_port, destination_port) = (new.source_port(), new.destination_port());
     let before = new.checksum().swap_bytes();
-    let Ok(mut header) = SctpMut::new_checked(transport) else {
-        return Delta::new();
-    };
+    let mut header = SctpMut::new_checked(transport).ok()?;
     // With the old ports the checksum is what it was; then the new ones change it.
     header.set_source_port(quote.source_port);
     header.set_destination_port(quote.destination_port);
     header.set_ports(source_port, destination_port, len);
-    let after =
-        Sctp::new_checked(transport).map_or(before, |header| header.checksum().swap_bytes());
-    Delta::new().long(before, after)
+    let after = Sctp::new_checked(transport).ok()?.checksum().swap_bytes();
+    Some(Delta::new().long(before, after))
 }
 
 /// Places of the checksums in their headers (RFC 9293 §3.1, RFC 768).

@@ -52,17 +52,22 @@ pub fn rewrite<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, to: (Add
     let rewritten = rewrite_transport(transport, parsed, end, port, delta)
         && rewrite_network(network, parsed.kind, end, addr, addresses);
     if rewritten && unsummed {
-        fill_udp_checksum(packet, parsed, end, addr);
+        let ends = match end {
+            End::Destination => (&parsed.source, addr.octets()),
+            End::Source => (addr.octets(), &parsed.destination),
+        };
+        fill_udp_checksum(packet, parsed, ends);
     }
     rewritten
 }
 
 /// `udp_dnat_handler`: "full checksum calculation", its branch for a checksum of 0.
-fn fill_udp_checksum<B: PacketBuf>(packet: &mut B, parsed: &Parsed, end: End, addr: Addr) {
-    let (source, destination) = match end {
-        End::Destination => (&parsed.source, addr.octets()),
-        End::Source => (addr.octets(), &parsed.destination),
-    };
+/// Its addresses will be `ends`, source first.
+pub(super) fn fill_udp_checksum<B: PacketBuf>(
+    packet: &mut B,
+    parsed: &Parsed,
+    (source, destination): (&[u8; 16], &[u8; 16]),
+) {
     let length = parsed.l4_len();
     let pseudo = checksum::pseudo_v6(source, destination, parsed.protocol, length);
     let from = usize::from(parsed.l4_offset);
@@ -125,7 +130,13 @@ pub(super) fn rewrite_network(
     }
 }
 
-fn rewrite_transport(bytes: &mut [u8], parsed: &Parsed, end: End, port: u16, delta: Delta) -> bool {
+pub(super) fn rewrite_transport(
+    bytes: &mut [u8],
+    parsed: &Parsed,
+    end: End,
+    port: u16,
+    delta: Delta,
+) -> bool {
     match parsed.protocol {
         IpProtocol::TCP => {
             let Ok(mut header) = TcpMut::new_checked(bytes) else {

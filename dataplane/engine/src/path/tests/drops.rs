@@ -21,6 +21,9 @@ const OF_THE_WORKER: [DropReason; 9] = [
 /// The reasons that end several packets at once; see `fragments`.
 const OF_SEVERAL: [DropReason; 2] = [DropReason::FragmentOverlap, DropReason::FragmentTooMany];
 
+/// See `forward::xlat`.
+const OF_TRANSLATION: [DropReason; 1] = [DropReason::Untranslatable];
+
 /// Frames that are dropped for what they are.
 fn bad_frames() -> Vec<(Vec<u8>, DropReason)> {
     let syn = || syn(1000, "10.0.0.100:80");
@@ -251,6 +254,7 @@ fn every_reason_is_made_by_a_test_here_or_is_the_workers() {
         .chain(situations().into_iter().map(|(reason, _)| reason))
         .chain(OF_THE_WORKER)
         .chain(OF_SEVERAL)
+        .chain(OF_TRANSLATION)
         .collect();
     for reason in DropReason::ALL {
         assert!(made.contains(reason), "{}", reason.name());
