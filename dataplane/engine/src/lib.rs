@@ -32,6 +32,7 @@ pub mod path;
 mod related;
 pub mod sched;
 pub mod sctp_state;
+pub mod sequence;
 pub mod stats;
 pub mod tcp_state;
 #[cfg(any(test, feature = "testing"))]

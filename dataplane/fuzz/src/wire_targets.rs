@@ -5,15 +5,18 @@
     reason = "public in the fuzz crate, included by path in tests"
 )]
 
+use penstock_wire::buffer::{PacketBuf, TestBuf};
 use penstock_wire::builder::{self, Checksum};
 use penstock_wire::checksum::{self as sums, Delta};
 use penstock_wire::ethernet::{EtherType, Ethernet};
+use penstock_wire::ftp::{self, Family, Passive};
 use penstock_wire::icmp::{self, ErrorMessage, Icmp};
 use penstock_wire::ipv4::{self, IpProtocol, Ipv4, Ipv4Mut};
 use penstock_wire::ipv6::{self, FragmentHeader, Ipv6, Ipv6Mut};
 use penstock_wire::packet::{self, Fragment, Kind, Parsed};
 use penstock_wire::quic::{self, Destination};
 use penstock_wire::sctp::{self, Sctp, SctpMut};
+use penstock_wire::segment;
 use penstock_wire::tcp::{Tcp, TcpMut};
 use penstock_wire::toeplitz::{KEY_LEN, toeplitz};
 use penstock_wire::udp::{Udp, UdpMut};
@@ -51,6 +54,7 @@ fn check_frame(data: &[u8]) {
         check_hop(data, &parsed);
         check_rewrite(data, &parsed);
         check_error(data, &parsed);
+        check_lengths(data, &parsed);
     }
 }
 
@@ -242,6 +246,45 @@ fn check_rewrite(data: &[u8], parsed: &Parsed) {
     assert_eq!(rewritten, Ok(expected));
     // One SCTP packet in 2^32 has no checksum afterwards.
     assert_ne!(builder::transport_checksum(&frame), Checksum::Bad);
+}
+
+/// A segment made longer and shorter again is what it was; in between it is whole, and its sums are
+/// as good as they were.
+fn check_lengths(data: &[u8], parsed: &Parsed) {
+    let frame_len = parsed.frame_len() as usize;
+    let (mut packet, mut about) = (TestBuf::new(data), *parsed);
+    let before = builder::transport_checksum(data);
+    let changed = segment::replace_payload(&mut packet, &mut about, 0..0, b"PROXY");
+    if changed.is_err() {
+        assert_eq!(packet.frame()[..frame_len], data[..frame_len]);
+        return;
+    }
+    assert_eq!(packet::parse(packet.bytes(), packet.total_len()), Ok(about));
+    assert_eq!(builder::transport_checksum(packet.bytes()), before);
+    let back = segment::replace_payload(&mut packet, &mut about, 0..5, b"");
+    assert_eq!(back, Ok(()));
+    assert_eq!(about, *parsed);
+    let mut frame = packet.frame();
+    // One's complement has two zeros: a damaged sum of 0xffff may come back as 0.
+    let sum = usize::from(parsed.l4_offset) + 16..usize::from(parsed.l4_offset) + 18;
+    if frame[sum.clone()] == [0, 0] {
+        frame[sum.clone()].copy_from_slice(&data[sum]);
+    }
+    assert_eq!(frame, data[..frame_len]);
+    let option = [254, 8, 1, 2, 3, 4, 5, 6];
+    if segment::insert_option(&mut packet, &mut about, &option).is_ok() {
+        assert_eq!(packet::parse(packet.bytes(), packet.total_len()), Ok(about));
+        assert_eq!(builder::transport_checksum(packet.bytes()), before);
+    }
+    for (mode, family) in [(Passive::Pasv, Family::V4), (Passive::Epsv, Family::V6)] {
+        let asked = match ftp::request(data, family) {
+            Some(ftp::Request::Active(found)) => Some(found),
+            Some(ftp::Request::Passive(_)) | None => None,
+        };
+        for found in [asked, ftp::reply(data, mode, family)].iter().flatten() {
+            assert!(found.range().end <= data.len());
+        }
+    }
 }
 
 /// An error about the frame is a good packet that quotes it.

@@ -8,6 +8,7 @@
 //! Incremental update works on the checksum as carried: a wrong checksum stays wrong by the same
 //! amount, so a damaged segment is not made good by rewriting its addresses.
 
+use crate::buffer::PacketBuf;
 use crate::ipv4::IpProtocol;
 
 /// One's complement sum of `bytes` as big-endian words; an odd last byte is padded with zero.
@@ -28,6 +29,25 @@ pub fn sum(bytes: &[u8]) -> u16 {
         total = total.wrapping_add(u16::from_ne_bytes([*last, 0]).into());
     }
     u16::from_be_bytes(fold(total).to_ne_bytes())
+}
+
+/// Sum over a range of the whole packet, tail segments included.
+#[must_use]
+pub fn sum_of<B: PacketBuf>(packet: &B, mut from: usize, to: usize) -> u16 {
+    // Even, so that words do not straddle two pieces.
+    let mut piece = [0; 256];
+    let mut total = 0;
+    while from < to {
+        let want = piece.len().min(to.saturating_sub(from));
+        let (target, _) = piece.split_at_mut(want);
+        let got = packet.copy_out(from, target);
+        total = add(total, sum(target.get(..got).unwrap_or_default()));
+        if got < want {
+            break;
+        }
+        from = from.saturating_add(got);
+    }
+    total
 }
 
 /// One's complement sum of two sums.

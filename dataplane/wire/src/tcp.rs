@@ -1,10 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //! TCP (RFC 9293 §3.1): header view and setters.
 
+use core::ops::Range;
+
 use crate::{WireError, clamped};
 
 /// Bytes of a header without options.
 pub const HEADER_LEN_MIN: usize = 20;
+
+/// Bytes of the longest header: its length has four bits, in words of 32.
+pub const HEADER_LEN_MAX: usize = 60;
+
+/// Kinds of options that are looked for or written here.
+pub mod option {
+    /// The list ends here (RFC 9293 §3.1).
+    pub const END: u8 = 0;
+    /// Padding (RFC 9293 §3.1).
+    pub const NO_OPERATION: u8 = 1;
+    /// Maximum segment size (RFC 9293 §3.7.1).
+    pub const MSS: u8 = 2;
+    /// Selective acknowledgment: pairs of sequence numbers (RFC 2018 §3).
+    pub const SACK: u8 = 5;
+    /// "TCP option address": the client's address and port, for a server that cannot see it. No
+    /// RFC; the number is the first one of RFC 6994's experiments, and what DPVS and its modules
+    /// for servers use.
+    pub const TOA: u8 = 254;
+}
 
 /// The flag bits of a header.
 pub mod flags {
@@ -177,6 +198,13 @@ impl<'a> TcpMut<'a> {
         self.header[12] = (self.header[12] & 0x0f) | ((len >> 2) << 4);
     }
 
+    /// The word that holds data offset and flags, for checksums.
+    #[inline]
+    #[must_use]
+    pub fn offset_and_flags(&self) -> u16 {
+        u16::from_be_bytes([self.header[12], self.header[13]])
+    }
+
     /// Sets the flag bits.
     #[inline]
     pub fn set_flags(&mut self, flags: u8) {
@@ -200,6 +228,29 @@ impl<'a> TcpMut<'a> {
     #[inline]
     pub fn set_checksum(&mut self, checksum: u16) {
         self.header[16..18].copy_from_slice(&checksum.to_be_bytes());
+    }
+}
+
+/// Where the value of the first option of that `kind` lies in `options`; a broken list ends where
+/// it breaks.
+#[must_use]
+pub fn find_option(options: &[u8], kind: u8) -> Option<Range<usize>> {
+    let mut at = 0usize;
+    loop {
+        match options.get(at..)? {
+            [] | [option::END, ..] => return None,
+            [option::NO_OPERATION, ..] => at = at.saturating_add(1),
+            // One byte says its length; below 2 it would never end.
+            [found, len, ..] if *len >= 2 => {
+                let end = at.saturating_add(usize::from(*len));
+                if *found == kind {
+                    let value = at.saturating_add(2)..end;
+                    return (end <= options.len()).then_some(value);
+                }
+                at = end;
+            }
+            _ => return None,
+        }
     }
 }
 

@@ -28,7 +28,9 @@ pub fn clamp<B: PacketBuf>(packet: &mut B, parsed: &Parsed, max: u16) -> bool {
 
 fn clamp_segment(segment: &mut [u8], max: u16) -> Option<()> {
     let header_len = usize::from(Tcp::new_checked(segment).ok()?.header_len());
-    let at = tcp::HEADER_LEN_MIN + find(segment.get(tcp::HEADER_LEN_MIN..header_len)?)?;
+    let options = segment.get(tcp::HEADER_LEN_MIN..header_len)?;
+    let value = tcp::find_option(options, tcp::option::MSS).filter(|value| value.len() == 2)?;
+    let at = tcp::HEADER_LEN_MIN + value.start;
     let place = segment.get_mut(at..)?.first_chunk_mut::<2>()?;
     let old = u16::from_be_bytes(*place);
     if old <= max {
@@ -47,27 +49,6 @@ fn clamp_segment(segment: &mut [u8], max: u16) -> Option<()> {
     header.set_checksum(checksum);
     Some(())
 }
-
-/// Where the value of the option is; a broken list ends where it breaks.
-fn find(options: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        match options.get(at..)? {
-            [MSS, MSS_LEN, _, _, ..] => return Some(at + 2),
-            [] | [END, ..] => return None,
-            [NO_OPERATION, ..] => at += 1,
-            // One byte says its length; below 2 it would never end.
-            [_, len, ..] if *len >= 2 => at += usize::from(*len),
-            _ => return None,
-        }
-    }
-}
-
-/// RFC 9293 §3.1, §3.7.1.
-const END: u8 = 0;
-const NO_OPERATION: u8 = 1;
-const MSS: u8 = 2;
-const MSS_LEN: u8 = 4;
 
 #[cfg(test)]
 mod tests;

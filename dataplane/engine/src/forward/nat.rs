@@ -8,6 +8,7 @@
 
 use model::addr::Addr;
 use wire::buffer::PacketBuf;
+pub(super) use wire::checksum::sum_of;
 use wire::checksum::{self, Delta};
 use wire::ipv4::{IpProtocol, Ipv4Mut};
 use wire::ipv6::Ipv6Mut;
@@ -77,24 +78,6 @@ pub(super) fn fill_udp_checksum<B: PacketBuf>(
     if let Ok(mut header) = UdpMut::new_checked(transport) {
         header.set_checksum(checksum::udp_to_wire(sum));
     }
-}
-
-/// Sum over a range of the whole packet, tail segments included.
-pub(super) fn sum_of<B: PacketBuf>(packet: &B, mut from: usize, to: usize) -> u16 {
-    // Even, so that words do not straddle two pieces.
-    let mut piece = [0; 256];
-    let mut sum = 0;
-    while from < to {
-        let want = piece.len().min(to - from);
-        let (target, _) = piece.split_at_mut(want);
-        let got = packet.copy_out(from, target);
-        sum = checksum::add(sum, checksum::sum(target.get(..got).unwrap_or_default()));
-        if got < want {
-            break;
-        }
-        from = from.saturating_add(got);
-    }
-    sum
 }
 
 pub(super) fn rewrite_network(

@@ -80,3 +80,25 @@ fn what_is_set_is_read_back() {
     assert_eq!((view.header_len(), view.flags()), (20, flags::ACK));
     assert_eq!((view.window(), view.checksum()), (5, 6));
 }
+
+#[test]
+fn an_option_is_found_where_it_is_and_a_broken_list_ends() {
+    assert_eq!(find_option(&[1, 1, 2, 4, 5, 0xb4], option::MSS), Some(4..6));
+    assert_eq!(
+        find_option(&[8, 3, 0, 2, 4, 5, 0xb4], option::MSS),
+        Some(5..7)
+    );
+    assert_eq!(find_option(&[5, 2], option::SACK), Some(2..2));
+    for broken in [
+        &[][..],
+        &[1, 1, 1],
+        &[0, 2, 4, 5, 0xb4],
+        &[2, 4, 5],
+        &[8, 0, 2, 4, 5, 0xb4],
+        &[8, 1, 2, 4, 5, 0xb4],
+        &[8, 200, 2, 4, 5, 0xb4],
+        &[8],
+    ] {
+        assert_eq!(find_option(broken, option::MSS), None, "{broken:?}");
+    }
+}
