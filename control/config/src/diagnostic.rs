@@ -78,6 +78,8 @@ codes! {
     BadDevice = "PS0207",
     /// Not an absolute path.
     BadPath = "PS0208",
+    /// Not a port or a range of ports.
+    BadPorts = "PS0209",
     /// Two services or two ports of one name.
     DuplicateName = "PS0301",
     /// Two services of one protocol, address and port.
@@ -114,6 +116,10 @@ codes! {
     Thresholds = "PS0323",
     /// A segment size for a service that has no segments.
     MssWithoutTcp = "PS0330",
+    /// Something for datagrams on a service that gets none.
+    UdpOnly = "PS0331",
+    /// A rule that no packet can fit.
+    MarkFamily = "PS0332",
     /// No `[[port]]`.
     NoPort = "PS0401",
     /// A service without servers.
@@ -124,6 +130,8 @@ codes! {
     VipOffSubnet = "PS0404",
     /// The control side shares a CPU with a polling worker.
     CpuShared = "PS0405",
+    /// A persistence engine that looks at nothing this service gets.
+    EngineUnused = "PS0407",
     /// An interface address that is the address of its network.
     NetworkAddress = "PS0406",
 }

@@ -31,7 +31,7 @@ impl Diff {
     }
 }
 
-/// What makes `running` into `new`. Changes of `limits` and of `drain_s` have a line in the
+/// What makes `running` into `new`. Changes of `limits`, `mark` and `drain_s` have a line in the
 /// summary and no operation: the caller takes them from the new configuration.
 #[must_use]
 pub fn diff(running: &Config, new: &Config) -> Diff {
@@ -41,6 +41,7 @@ pub fn diff(running: &Config, new: &Config) -> Diff {
     };
     diff.settings(running, new);
     diff.tunnels(running, new);
+    diff.marks(running, new);
     diff.services(running, new);
     diff
 }
@@ -59,6 +60,7 @@ impl Config {
             limits: new.limits,
             tunnels: new.tunnels,
             ports: self.ports.clone(),
+            marks: new.marks.clone(),
             services: new.services.clone(),
         }
     }
@@ -81,6 +83,14 @@ impl Diff {
         let change = change("tunnels.pmtu_disc", &pmtu_disc(running), &pmtu_disc(new));
         self.summary
             .extend(change.map(|change| format!("~ {change}")));
+    }
+
+    fn marks(&mut self, running: &Config, new: &Config) {
+        if running.marks != new.marks {
+            let (old, new) = (running.marks.len(), new.marks.len());
+            self.summary
+                .push(format!("~ mark: {old} rules -> {new} rules, not the same"));
+        }
     }
 
     fn services(&mut self, running: &Config, new: &Config) {
@@ -130,6 +140,12 @@ impl Diff {
             change("tunnel", &old.tunnel.to_string(), &new.tunnel.to_string()),
             change("drain_s", &drain(old), &drain(new)),
             change("mss_clamp", &mss(old), &mss(new)),
+            change("persistence", &persistence(old), &persistence(new)),
+            change(
+                "one_packet",
+                &old.one_packet.to_string(),
+                &new.one_packet.to_string(),
+            ),
         ];
         self.edited(format!("service {}", new.name), &changes);
         let kept: HashSet<_> = new.servers.iter().map(|server| server.key).collect();
@@ -221,6 +237,19 @@ fn mss(service: &Service) -> String {
     service
         .mss_clamp
         .map_or_else(|| "as announced".to_owned(), |bytes| bytes.to_string())
+}
+
+fn persistence(service: &Service) -> String {
+    match service.persistence {
+        None => "none".to_owned(),
+        Some(persistence) => format!(
+            "{} s /{} /{}{}",
+            persistence.timeout_s,
+            persistence.ipv4_mask,
+            persistence.ipv6_prefix,
+            persistence.engine.map_or("", |_| " sip"),
+        ),
+    }
 }
 
 /// Settings outside services that change at once.

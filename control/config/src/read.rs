@@ -2,6 +2,8 @@
 //! From TOML to typed values: one function per table of the file, and the checks that need more
 //! than one value where the later of them is read.
 
+mod mark;
+mod persistence;
 mod port;
 mod scheduler;
 mod service;
@@ -37,6 +39,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
     let limits = reader.limits(&root);
     let tunnels = reader.tunnels(&root);
     let ports = reader.ports(&root);
+    let marks = reader.marks(&root);
     let services = reader.services(&root);
     Some(Config {
         director: director?,
@@ -45,6 +48,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
         limits: limits?,
         tunnels: tunnels?,
         ports: ports?,
+        marks: marks?,
         services: services?,
     })
 }

@@ -3,7 +3,7 @@
 //! printed from here, and an unknown key is one that is not here.
 
 use model::ids::WORKERS_MAX;
-use model::service::{SchedulerKind, Weight};
+use model::service::{Persistence, SchedulerKind, Weight};
 
 /// A table of the file.
 #[derive(Debug)]
@@ -134,6 +134,7 @@ pub(crate) static ROOT: Table = Table {
         section("limits", Kind::Table(&LIMITS), DEFAULTS),
         section("tunnels", Kind::Table(&TUNNELS), DEFAULTS),
         section("port", Kind::Tables(&PORT), Preset::Otherwise("no port")),
+        section("mark", Kind::Tables(&MARK), Preset::Otherwise("no marks")),
         section(
             "service",
             Kind::Tables(&SERVICE),
@@ -420,10 +421,12 @@ static SERVICE: Table = Table {
         },
         Key {
             name: "listen",
-            kind: Kind::Text("\"tcp://ADDRESS:PORT\" or \"udp://ADDRESS:PORT\", IPv6 in brackets"),
+            kind: Kind::Text(
+                "\"tcp://ADDRESS:PORT\", udp or sctp, IPv6 in brackets; or \"mark://N\"",
+            ),
             preset: Preset::Required,
             change: Change::Live,
-            doc: "Protocol, address and port that clients connect to; unique.",
+            doc: "What clients connect to; also ADDRESS/LENGTH, ports 80-89 or *, \"mark://5\"; unique.",
             example: "\"tcp://192.0.2.10:80\"",
         },
         Key {
@@ -467,6 +470,19 @@ static SERVICE: Table = Table {
             example: "1400",
         },
         section(
+            "persistence",
+            Kind::Table(&PERSISTENCE),
+            Preset::Otherwise("none"),
+        ),
+        Key {
+            name: "one_packet",
+            kind: Kind::Flag,
+            preset: Preset::Flag(false),
+            change: Change::Live,
+            doc: "Schedule every datagram by itself (`ipvsadm --ops`); UDP alone.",
+            example: "",
+        },
+        section(
             "tunnel",
             Kind::Table(&SERVICE_TUNNEL),
             Preset::Otherwise("type = \"ipip\""),
@@ -477,7 +493,100 @@ static SERVICE: Table = Table {
             Preset::Otherwise("no server"),
         ),
     ],
-    later: &["persistence", "health"],
+    later: &["health"],
+};
+
+static PERSISTENCE: Table = Table {
+    title: "service.persistence",
+    doc: "Keeps a client's connections with one server (`ipvsadm -p`).",
+    keys: &[
+        number(
+            "timeout_s",
+            1,
+            TIMEOUT_S_MAX,
+            Persistence::TIMEOUT_S,
+            "How long the choice is kept after the last new connection; seconds.",
+        ),
+        number(
+            "ipv4_mask",
+            1,
+            32,
+            32,
+            "Bits of an IPv4 client's address that count: /24 keeps a network together.",
+        ),
+        number(
+            "ipv6_prefix",
+            1,
+            128,
+            128,
+            "Bits of an IPv6 client's address that count.",
+        ),
+        Key {
+            name: "engine",
+            kind: Kind::OneOf(&["client", "sip"]),
+            preset: Preset::Text("client"),
+            change: Change::Live,
+            doc: "What tells clients apart: their address, or the Call-ID of SIP over UDP.",
+            example: "",
+        },
+    ],
+    later: &[],
+};
+
+static MARK: Table = Table {
+    title: "mark",
+    doc: "Gives new connections a mark for a service that listens on it; the first that fits.",
+    keys: &[
+        Key {
+            name: "mark",
+            kind: Kind::Integer(0, u32::MAX),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "The mark; 0 = none, and no further rule is tried.",
+            example: "5",
+        },
+        Key {
+            name: "protocol",
+            kind: Kind::OneOf(&["tcp", "udp", "sctp"]),
+            preset: Preset::Otherwise("any"),
+            change: Change::Live,
+            doc: "Transport.",
+            example: "\"tcp\"",
+        },
+        Key {
+            name: "source",
+            kind: Kind::Text("\"ADDRESS/LENGTH\""),
+            preset: Preset::Otherwise("any"),
+            change: Change::Live,
+            doc: "Clients.",
+            example: "\"198.51.100.0/24\"",
+        },
+        Key {
+            name: "destination",
+            kind: Kind::Text("\"ADDRESS/LENGTH\""),
+            preset: Preset::Otherwise("any"),
+            change: Change::Live,
+            doc: "Where they connect to.",
+            example: "\"192.0.2.0/24\"",
+        },
+        Key {
+            name: "source_ports",
+            kind: Kind::Text("\"PORT\" or \"FIRST-LAST\""),
+            preset: Preset::Otherwise("any"),
+            change: Change::Live,
+            doc: "Ports of clients.",
+            example: "\"1024-65535\"",
+        },
+        Key {
+            name: "destination_ports",
+            kind: Kind::Text("\"PORT\" or \"FIRST-LAST\""),
+            preset: Preset::Otherwise("any"),
+            change: Change::Live,
+            doc: "Ports they connect to.",
+            example: "\"80-443\"",
+        },
+    ],
+    later: &[],
 };
 
 static SERVER: Table = Table {

@@ -6,6 +6,7 @@ mod configs;
 mod diff;
 mod errors;
 mod hostile;
+mod marks;
 mod ports;
 mod render;
 mod services;

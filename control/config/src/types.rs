@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::addr::Prefix;
+use model::classifier::{Classifier, MarkRule};
 use model::service::{ForwardMode, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
-use model::service::{Protocol, SchedulerFlags, Thresholds, Weight};
+use model::service::{Persistence, Protocol, SchedulerFlags, Thresholds, Weight};
 use model::snapshot::{PUNT_CLASSES, Tunables};
 use model::tunnel::Tunnel;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub tunnels: Tunnels,
     /// `[[port]]`, in the order of the file: a port's place is its `model::ids::PortId`.
     pub ports: Vec<Port>,
+    /// `[[mark]]`, in the order of the file.
+    pub marks: Vec<MarkRule>,
     /// `[[service]]`, in the order of the file.
     pub services: Vec<Service>,
 }
@@ -43,6 +46,12 @@ impl Config {
             punt_pps: self.limits.punt_pps.by_class(),
             ..Tunables::default()
         }
+    }
+
+    /// What gives packets their marks.
+    #[must_use]
+    pub fn classifier(&self) -> Classifier {
+        Classifier::new(self.marks.clone())
     }
 
     /// Seconds that the remaining connections of a server removed from `service` may last;
@@ -247,6 +256,10 @@ pub struct Service {
     pub tunnel: Tunnel,
     /// The largest TCP segment that either side may announce in a SYN, in bytes.
     pub mss_clamp: Option<u16>,
+    /// Whether a client's connections stay with one server.
+    pub persistence: Option<Persistence>,
+    /// Whether every datagram is scheduled by itself.
+    pub one_packet: bool,
     /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
     pub drain_s: Option<u32>,
     /// Its servers, in the order of the file.
@@ -262,6 +275,8 @@ impl Service {
             scheduler: self.scheduler,
             flags: self.scheduler_flags,
             mss_clamp: self.mss_clamp,
+            persistence: self.persistence,
+            one_packet: self.one_packet,
             ..ServiceSpec::default()
         }
     }

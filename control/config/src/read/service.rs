@@ -41,6 +41,8 @@ impl Reader<'_, '_> {
         let forward = self.forward(section);
         let tunnel = self.tunnel(section, Tunnel::default());
         let mss_clamp = self.mss_clamp(section, key);
+        let persistence = self.persistence(section, key);
+        let one_packet = self.one_packet(section, key);
         let drain_s = section.integer(self.findings, "drain_s");
         let sections = section.tables(self.findings, "server", usize::MAX);
         self.server_count = self.server_count.saturating_add(sections.len());
@@ -69,6 +71,8 @@ impl Reader<'_, '_> {
             forward: forward?,
             tunnel: tunnel?,
             mss_clamp,
+            persistence: persistence?,
+            one_packet: one_packet?,
             drain_s: drain_s.map(|seconds| seconds.value),
             servers,
         })

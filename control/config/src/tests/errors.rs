@@ -189,13 +189,6 @@ fn an_unknown_punt_class_is_an_error() {
 
 #[test]
 fn keys_of_a_later_version_are_not_supported_yet() {
-    let text = format!("{DIRECTOR}{SERVICE}persistence = {{ timeout_s = 300 }}\n{SERVER}");
-    one_error(
-        &text,
-        Code::NotSupported,
-        (9, 1),
-        "`persistence` in [service] is not supported yet",
-    );
     let text = format!("{DIRECTOR}{SERVICE}health = {{ type = \"http\" }}\n{SERVER}");
     one_error(&text, Code::NotSupported, (9, 1), "remove `health`");
 }

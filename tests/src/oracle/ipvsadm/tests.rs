@@ -131,10 +131,8 @@ fn options_of_a_tunnel_that_do_not_fit_are_malformed() {
 #[test]
 fn what_is_not_there_yet_is_named() {
     for (line, what) in [
-        ("-A -f 5 -s rr", "services by firewall mark"),
         ("-A -t 10.0.0.100:80 -s dlb", "scheduler dlb"),
         ("-A -t 10.0.0.100:80 -s rr -p 300", "persistence"),
-        ("-A -t 10.0.0.100:0 -s rr", "services on every port"),
         ("-A -u 10.0.0.100:53 -s rr -o", "one-packet scheduling"),
         ("-A --sctp-service 10.0.0.100:80", "SCTP"),
     ] {
