@@ -8,11 +8,12 @@ use wire::tcp::flags::{ACK, FIN, PSH, RST, SYN};
 
 use super::Record;
 
+pub(super) mod matrix;
 mod related;
 
 /// A case as its files are written from.
 pub(super) struct Case {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) config: String,
     pub(super) input: Vec<Record>,
 }
@@ -44,10 +45,10 @@ struct Build {
     at_ms: u64,
 }
 
-fn case(name: &'static str, sentence: &str) -> Build {
+fn case(name: &str, sentence: &str) -> Build {
     Build {
         case: Case {
-            name,
+            name: name.to_owned(),
             config: format!("# {sentence}\n{PORTS}"),
             input: Vec::new(),
         },
@@ -131,6 +132,7 @@ pub(super) fn all() -> Vec<Case> {
         vlans(),
         linux(),
         related::all(),
+        matrix::all(),
     ]
     .into_iter()
     .flatten()
