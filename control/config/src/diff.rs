@@ -58,6 +58,7 @@ impl Config {
             api: self.api.clone(),
             timeouts: new.timeouts,
             limits: new.limits,
+            lvs: new.lvs.clone(),
             tunnels: new.tunnels,
             ports: self.ports.clone(),
             marks: new.marks.clone(),
@@ -253,17 +254,19 @@ fn persistence(service: &Service) -> String {
 }
 
 /// Settings outside services that change at once.
-fn live_values(config: &Config) -> Vec<(&'static str, u32)> {
+fn live_values(config: &Config) -> Vec<(String, u32)> {
     let Limits {
         icmp_errors_per_s,
+        new_flows_per_s,
         punt_pps: punt,
     } = config.limits;
-    vec![
+    let mut values: Vec<_> = [
         ("director.drain_s", config.director.drain_s),
         ("timeouts.tcp_s", config.timeouts.tcp_s),
         ("timeouts.tcp_fin_s", config.timeouts.tcp_fin_s),
         ("timeouts.udp_s", config.timeouts.udp_s),
         ("limits.icmp_errors_per_s", icmp_errors_per_s),
+        ("limits.new_flows_per_s", new_flows_per_s),
         ("limits.punt_pps.arp_nd", punt.arp_nd),
         ("limits.punt_pps.local", punt.local),
         ("limits.punt_pps.icmp", punt.icmp),
@@ -271,6 +274,11 @@ fn live_values(config: &Config) -> Vec<(&'static str, u32)> {
         ("limits.punt_pps.unroutable", punt.unroutable),
         ("limits.punt_pps.other", punt.other),
     ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec();
+    let sysctls = config.lvs.sysctls.iter();
+    values.extend(sysctls.map(|(name, value)| (format!("lvs.{name}"), *value)));
+    values
 }
 
 fn restart(running: &Config, new: &Config) -> Vec<String> {

@@ -39,7 +39,7 @@ pub use diff::{Diff, diff};
 pub use reference::reference;
 pub use schema::{ADDRESSES_MAX, PORTS_MAX};
 pub use types::{
-    Api, Config, Director, HugePages, Idle, Limits, Port, PuntPps, Server, Service, Timeouts,
+    Api, Config, Director, HugePages, Idle, Limits, Lvs, Port, PuntPps, Server, Service, Timeouts,
     Tunnels, Vlan,
 };
 

@@ -21,9 +21,9 @@ use toml::de::DeTable;
 use crate::cpu_list::CpuList;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::findings::Findings;
-use crate::schema::{DIRECTOR_NAME_MAX, ROOT, SOCKET_PATH_MAX};
+use crate::schema::{DIRECTOR_NAME_MAX, Kind, ROOT, SOCKET_PATH_MAX};
 use crate::section::{Item, Section};
-use crate::types::{Api, Config, Director, HugePages, Idle, Limits, PuntPps, Timeouts};
+use crate::types::{Api, Config, Director, HugePages, Idle, Limits, Lvs, PuntPps, Timeouts};
 
 /// Reads a whole file; `None` if there was an error, which is then in `findings`.
 pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<Config> {
@@ -37,6 +37,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
     let api = reader.api(&root);
     let timeouts = reader.timeouts(&root);
     let limits = reader.limits(&root);
+    let lvs = reader.lvs(&root);
     let tunnels = reader.tunnels(&root);
     let ports = reader.ports(&root);
     let marks = reader.marks(&root);
@@ -46,6 +47,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
         api: api?,
         timeouts: timeouts?,
         limits: limits?,
+        lvs: lvs?,
         tunnels: tunnels?,
         ports: ports?,
         marks: marks?,
@@ -207,6 +209,7 @@ impl<'r, 't> Reader<'r, 't> {
     fn limits(&mut self, root: &Section<'_>) -> Option<Limits> {
         let section = self.section_or_empty(root, "limits")?;
         let icmp_errors_per_s = section.integer(self.findings, "icmp_errors_per_s");
+        let new_flows_per_s = section.integer(self.findings, "new_flows_per_s");
         let punt = self.section_or_empty(&section, "punt_pps")?;
         let mut rate = |name| Some(punt.integer(self.findings, name)?.value);
         let punt_pps = [
@@ -220,6 +223,7 @@ impl<'r, 't> Reader<'r, 't> {
         let [arp_nd, local, icmp, multicast, unroutable, other] = punt_pps;
         Some(Limits {
             icmp_errors_per_s: icmp_errors_per_s?.value,
+            new_flows_per_s: new_flows_per_s?.value,
             punt_pps: PuntPps {
                 arp_nd: arp_nd?,
                 local: local?,
@@ -229,6 +233,25 @@ impl<'r, 't> Reader<'r, 't> {
                 other: other?,
             },
         })
+    }
+
+    fn lvs(&mut self, root: &Section<'_>) -> Option<Lvs> {
+        let section = self.section_or_empty(root, "lvs")?;
+        let mut sysctls = Vec::new();
+        let mut bad = false;
+        for key in section.schema().keys {
+            let value = if matches!(key.kind, Kind::Flag) {
+                section.flag(self.findings, key.name).map(u32::from)
+            } else {
+                let item = section.integer(self.findings, key.name);
+                item.map(|item| item.value)
+            };
+            match value {
+                Some(value) => sysctls.push((key.name, value)),
+                None => bad = true,
+            }
+        }
+        (!bad).then_some(Lvs { sysctls })
     }
 
     /// A table all of whose keys have defaults; `None` only if it was reported.

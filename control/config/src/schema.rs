@@ -2,6 +2,8 @@
 //! Every key there is, once: readers take ranges and defaults from here, `reference.toml` is
 //! printed from here, and an unknown key is one that is not here.
 
+mod lvs;
+
 use model::ids::WORKERS_MAX;
 use model::service::{Persistence, SchedulerKind, Weight};
 
@@ -132,6 +134,7 @@ pub(crate) static ROOT: Table = Table {
         section("api", Kind::Table(&API), DEFAULTS),
         section("timeouts", Kind::Table(&TIMEOUTS), DEFAULTS),
         section("limits", Kind::Table(&LIMITS), DEFAULTS),
+        section("lvs", Kind::Table(&lvs::LVS), DEFAULTS),
         section("tunnels", Kind::Table(&TUNNELS), DEFAULTS),
         section("port", Kind::Tables(&PORT), Preset::Otherwise("no port")),
         section("mark", Kind::Tables(&MARK), Preset::Otherwise("no marks")),
@@ -257,6 +260,13 @@ static LIMITS: Table = Table {
             PUNT_PPS_MAX,
             1000,
             "ICMP errors that one worker sends per second; 0 = no limit.",
+        ),
+        number(
+            "new_flows_per_s",
+            0,
+            PUNT_PPS_MAX,
+            0,
+            "Connections that one worker opens per second; 0 = no limit.",
         ),
         section("punt_pps", Kind::Table(&PUNT_PPS), DEFAULTS),
     ],

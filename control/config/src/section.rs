@@ -51,6 +51,11 @@ impl<'a> Section<'a> {
         section
     }
 
+    /// What the schema knows of it.
+    pub(crate) const fn schema(&self) -> &'static Table {
+        self.schema
+    }
+
     fn unknown(&self, findings: &mut Findings<'_>, key: &Spanned<std::borrow::Cow<'_, str>>) {
         if findings.count_only() {
             return;

@@ -26,6 +26,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[lvs]`.
+    pub lvs: Lvs,
     /// `[tunnels]`.
     pub tunnels: Tunnels,
     /// `[[port]]`, in the order of the file: a port's place is its `model::ids::PortId`.
@@ -42,9 +44,10 @@ impl Config {
     pub fn tunables(&self) -> Tunables {
         Tunables {
             pmtu_disc: self.tunnels.pmtu_disc,
+            new_flows_per_s: self.limits.new_flows_per_s,
             icmp_errors_per_s: self.limits.icmp_errors_per_s,
             punt_pps: self.limits.punt_pps.by_class(),
-            ..Tunables::default()
+            ..self.lvs.tunables()
         }
     }
 
@@ -154,8 +157,30 @@ pub struct Timeouts {
 pub struct Limits {
     /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
     pub icmp_errors_per_s: u32,
+    /// Connections a worker opens per second at most; 0 = as many as it likes.
+    pub new_flows_per_s: u32,
     /// What a worker hands to the kernel twin at most.
     pub punt_pps: PuntPps,
+}
+
+/// `[lvs]`: the kernel's sysctls, numbers as they have them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lvs {
+    /// Names without `net.ipv4.vs.`, in the order of the reference.
+    pub sysctls: Vec<(&'static str, u32)>,
+}
+
+impl Lvs {
+    /// The tunables that these are; the rest at their defaults.
+    #[must_use]
+    pub fn tunables(&self) -> Tunables {
+        let mut tunables = Tunables::default();
+        for (name, value) in &self.sysctls {
+            // The schema has no others, and no values that are none of theirs.
+            let _known = tunables.set_sysctl(name, *value);
+        }
+        tunables
+    }
 }
 
 /// `[tunnels]`: what holds for all of them.

@@ -5,7 +5,7 @@ use model::addr::Addr;
 use model::classifier::Marked;
 use model::fib::{Hop, NextHopId};
 use model::ids::RealId;
-use model::service::{ForwardMode, Protocol, RealServer, RealState, VirtualService};
+use model::service::{ForwardMode, Protocol, RealServer, RealState, VirtualService, Weight};
 use model::snapshot::{ServiceSet, Snapshot, TCP_ESTABLISHED, Timeouts};
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ipv4::IpProtocol;
@@ -16,7 +16,7 @@ use crate::flow_table::{
     Direction, FlowFlags, FlowId, FlowKey, FlowMemory, HotEntry, NO_HOP, NewFlow,
 };
 use crate::sched::Request;
-use crate::tcp_state::{TcpState, flags};
+use crate::tcp_state::{Sight, TcpState, flags};
 
 /// What following a packet needs of its connection, copied out of the entry.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +125,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             ForwardMode::Nat => (flags, Some(outbound_key(key, server))),
             ForwardMode::Dr | ForwardMode::Tun => (flags.with(FlowFlags::NO_OUTPUT), None),
         };
-        let state = first_state(parsed, mode);
+        let sight = Sight {
+            one_way: mode.is_one_way(),
+            secure: self.defences.secure_tcp(),
+        };
+        let state = first_state(parsed, sight);
         let new = NewFlow {
             inbound: *key,
             outbound,
@@ -149,8 +153,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         Some(id)
     }
 
-    /// Whether a SYN finds a connection that is over, and starts a new one in its place
-    /// (`is_new_conn_expected`, sysctl `conn_reuse_mode`). The old one is forgotten then.
+    /// Whether a packet finds a connection that has to give way, which is forgotten then: one that
+    /// is over or whose server is quiesced, to a SYN (`is_new_conn_expected`, sysctls
+    /// `conn_reuse_mode` and `expire_nodest_conn`), one whose server was deleted, to any packet.
     pub(crate) fn reopens<P>(
         &mut self,
         (id, direction): (FlowId, Direction),
@@ -160,29 +165,41 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     where
         P: PacketPool<Buf = B>,
     {
-        if parsed.tcp_flags & flags::SYN == 0 || direction == Direction::Outbound {
+        let tunables = &cx.snapshot.tunables;
+        let starts = parsed.tcp_flags & flags::SYN != 0 && direction == Direction::Inbound;
+        if !starts && !tunables.expire_nodest_conn {
             return false;
         }
-        let mode = cx.snapshot.tunables.conn_reuse_mode;
-        let Some(hot) = self.flows.hot(id).filter(|_| mode != 0) else {
+        let Some(hot) = self.flows.hot(id) else {
             return false;
         };
-        let over = match TcpState::from_number(hot.state) {
-            TcpState::TimeWait | TcpState::Close => true,
-            TcpState::FinWait => mode & 2 != 0 && hot.flags().contains(FlowFlags::NO_OUTPUT),
-            TcpState::None
-            | TcpState::Established
-            | TcpState::SynSent
-            | TcpState::SynRecv
-            | TcpState::CloseWait
-            | TcpState::LastAck
-            | TcpState::Listen
-            | TcpState::SynAck => false,
-        };
+        let over = tunables.expire_nodest_conn && self.is_nowhere(hot, direction, starts, cx)
+            || starts && is_over(hot, tunables.conn_reuse_mode);
         if over {
             self.forget(id, Some(&cx.snapshot.services));
         }
         over
+    }
+
+    /// Whether a packet's server takes no more connections, so that its connection ends with
+    /// `expire_nodest_conn`. Answers of a deleted one are still translated by the kernel once it
+    /// has looked for such connections.
+    fn is_nowhere<P>(
+        &self,
+        hot: &HotEntry,
+        direction: Direction,
+        starts: bool,
+        cx: &Context<'_, P>,
+    ) -> bool
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let Some(real) = cx.snapshot.services.real(hot.real()) else {
+            return false;
+        };
+        let deleted = real.state == RealState::Deleted
+            && (direction == Direction::Inbound || self.defences.is_sweeping());
+        deleted || starts && real.spec.weight == Weight::QUIESCED
     }
 
     /// What a packet's connection says of its way.
@@ -238,8 +255,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let old = TcpState::from_number(hot.state);
         let mut state = old;
         if parsed.protocol == IpProtocol::TCP {
-            let one_way = hot.flags().contains(FlowFlags::NO_OUTPUT);
-            state = old.advance(parsed.tcp_flags, direction, one_way);
+            let sight = Sight {
+                one_way: hot.flags().contains(FlowFlags::NO_OUTPUT),
+                secure: self.defences.secure_tcp(),
+            };
+            state = old.advance(parsed.tcp_flags, direction, sight);
             if state != old {
                 hot.state = state as u8;
                 let was_inactive = hot.flags().contains(FlowFlags::INACTIVE);
@@ -300,6 +320,22 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     }
 }
 
+/// Whether a SYN may find a connection over (`is_new_conn_expected`).
+fn is_over(hot: &HotEntry, conn_reuse_mode: u8) -> bool {
+    match TcpState::from_number(hot.state) {
+        TcpState::TimeWait | TcpState::Close => conn_reuse_mode != 0,
+        TcpState::FinWait => conn_reuse_mode & 2 != 0 && hot.flags().contains(FlowFlags::NO_OUTPUT),
+        TcpState::None
+        | TcpState::Established
+        | TcpState::SynSent
+        | TcpState::SynRecv
+        | TcpState::CloseWait
+        | TcpState::LastAck
+        | TcpState::Listen
+        | TcpState::SynAck => false,
+    }
+}
+
 fn set_active(hot: &mut HotEntry, active: bool) {
     let flags = hot.flags();
     hot.set_flags(if active {
@@ -320,9 +356,9 @@ fn outbound_key(inbound: &FlowKey, server: &RealServer) -> FlowKey {
 }
 
 /// The state that a connection's first packet brings it to.
-fn first_state(parsed: &Parsed, mode: ForwardMode) -> TcpState {
+fn first_state(parsed: &Parsed, sight: Sight) -> TcpState {
     if parsed.protocol == IpProtocol::TCP {
-        TcpState::None.advance(parsed.tcp_flags, Direction::Inbound, mode.is_one_way())
+        TcpState::None.advance(parsed.tcp_flags, Direction::Inbound, sight)
     } else {
         TcpState::None
     }

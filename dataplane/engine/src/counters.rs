@@ -89,6 +89,8 @@ worker_counters! {
     flows,
     /// Connections that ended, by timeout or by reuse.
     flows_expired,
+    /// Connections that `drop_entry` ended to make room; `flows_expired` has them too.
+    flows_evicted,
     /// Rounds of the poll loop.
     polls,
     /// Rounds that found nothing to do.

@@ -12,6 +12,7 @@ use model::time::Instant;
 use wire::buffer::{PacketBuf, PacketPool};
 
 use crate::counters::Board;
+use crate::defence::Defences;
 use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
 use crate::fragments::Fragments;
 use crate::sched::{Random, Schedulers};
@@ -81,6 +82,7 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) fragments: Fragments<B>,
     pub(crate) ident: u16,
     pub(crate) tunnels: Tunnels,
+    pub(crate) defences: Defences,
     pub(crate) icmp_second: u64,
     pub(crate) icmp_sent: u32,
     fib_generation: u32,
@@ -135,6 +137,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         Self {
             worker,
             tunnels: Tunnels::new(seed, worker, boards.len()),
+            defences: Defences::new(boards.len()),
             board,
             flows: FlowTable::new(memory, flow_key),
             wheel: TimerWheel::new(wrapping_ms(now)),
@@ -155,17 +158,19 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     /// A worker has read a snapshot (`Ledger::acknowledged`) when a tick has seen it, not before:
     /// changes of a service's list are carried until then.
     pub fn tick<P: PacketPool<Buf = B>>(&mut self, budget: u32, cx: &mut Context<'_, P>) {
-        let mut budget = budget;
+        let mut timers = budget;
         while let Some(id) = self
             .wheel
-            .next_expired(&mut self.flows, cx.now_ms(), &mut budget)
+            .next_expired(&mut self.flows, cx.now_ms(), &mut timers)
         {
             self.forget(id, Some(&cx.snapshot.services));
         }
         if self.generation != cx.snapshot.generation {
             self.generation = cx.snapshot.generation;
             self.sched.sync(cx.snapshot, cx.now);
+            self.sync_defences(cx);
         }
+        self.defend(budget, cx);
         self.sched.tick(&cx.snapshot.services, cx.now);
         if self.fib_generation != cx.snapshot.fib.generation {
             self.fib_generation = cx.snapshot.fib.generation;

@@ -166,6 +166,12 @@ impl<M: FlowMemory> FlowTable<M> {
         self.live as usize
     }
 
+    /// Places that hold a connection or once held one: all that a search has to look at.
+    #[must_use]
+    pub const fn places(&self) -> u32 {
+        self.fresh
+    }
+
     /// Whether it holds none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -21,6 +21,7 @@ extern crate std;
 pub mod affinity;
 mod connection;
 pub mod counters;
+mod defence;
 mod egress;
 mod engine;
 pub mod flow_table;

@@ -13,7 +13,7 @@ use model::addr::{Addr, Mac};
 use model::fib::Hop;
 use model::ids::{PortId, WorkerId};
 use model::service::{ForwardMode, RealServer, RealState};
-use model::snapshot::{Interface, Snapshot};
+use model::snapshot::{Interface, Snapshot, Tunables};
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ethernet::Ethernet;
 use wire::icmpv6;
@@ -22,6 +22,7 @@ use wire::packet::{Fragment, Kind, ParseError, Parsed, parse};
 
 use crate::affinity;
 use crate::connection::service_of;
+use crate::defence;
 use crate::egress::{egress_address, own_address, too_big};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
@@ -113,9 +114,14 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some(service) = service_of(&key, snapshot) else {
             return self.route(packet, parsed, iface, cx);
         };
-        if !opens(parsed) {
+        if !opens(parsed, &snapshot.tunables) {
             // Not the start of a connection we know: Linux answers with a reset.
             return self.punt(packet, parsed, iface, PuntClass::Local, cx);
+        }
+        if arrival.note.is_fresh()
+            && let Some(reason) = self.refuses_to_open(cx)
+        {
+            return self.discard(packet, reason, cx);
         }
         let real = match self.decide(service, &key, arrival.note, cx) {
             Decision::Real(real) => real,
@@ -280,6 +286,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if let Some(class) = linux_takes(hop, parsed) {
             return self.punt(packet, parsed, ingress, class, cx);
         }
+        if cx.snapshot.tunables.nat_icmp_send && defence::is_stray(packet.bytes(), parsed, cx) {
+            return self.refuse_stray(packet, parsed, ingress, cx);
+        }
         if let Some(packet) = self.let_travel(packet, parsed, ingress, hop, cx) {
             self.transmit(packet, parsed, hop, cx);
         }
@@ -347,9 +356,10 @@ fn of_a_service(parsed: &Parsed, snapshot: &Snapshot) -> bool {
 }
 
 /// Whether a packet may open a connection (`tcp_conn_schedule`, `udp_conn_schedule`).
-fn opens(parsed: &Parsed) -> bool {
+fn opens(parsed: &Parsed, tunables: &Tunables) -> bool {
     use crate::tcp_state::flags::{RST, SYN};
-    parsed.protocol != IpProtocol::TCP || parsed.tcp_flags & (SYN | RST) == SYN
+    let (set, reset) = (parsed.tcp_flags & SYN != 0, parsed.tcp_flags & RST != 0);
+    parsed.protocol != IpProtocol::TCP || (set || tunables.sloppy_tcp) && !reset
 }
 
 /// Why a frame is none of this interface's business, or asks for what a router must not do.

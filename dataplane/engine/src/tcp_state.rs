@@ -38,7 +38,7 @@ pub enum TcpState {
 
 use TcpState::{
     Close as CL, CloseWait as CW, Established as ES, FinWait as FW, LastAck as LA, Listen as LI,
-    SynRecv as SR, SynSent as SS, TimeWait as TW,
+    SynAck as SA, SynRecv as SR, SynSent as SS, TimeWait as TW,
 };
 
 /// TCP header flag bits (RFC 9293 §3.1).
@@ -78,6 +78,39 @@ const INBOUND_ONLY: Table = [
     [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES],
     [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL],
 ];
+
+/// `secure_tcp`, from the client (`tcp_states_dos`, INPUT): its word alone establishes nothing.
+const SECURE_INBOUND: Table = [
+    [SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SA],
+    [CL, CW, SS, TW, TW, TW, CL, CW, LA, LI, SA],
+    [ES, ES, SS, SR, FW, TW, CL, CW, CL, LI, SA],
+    [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL],
+];
+
+/// `secure_tcp`, from the server (`tcp_states_dos`, OUTPUT).
+const SECURE_OUTBOUND: Table = [
+    [SS, ES, SS, SA, SS, SS, SS, SS, SS, LI, SA],
+    [TW, FW, SS, TW, FW, TW, CL, TW, LA, LI, TW],
+    [ES, ES, SS, ES, FW, TW, CL, CW, LA, ES, ES],
+    [CL, CL, SS, CL, CL, TW, CL, CL, CL, CL, CL],
+];
+
+/// `secure_tcp`, where the server's answers do not pass (`tcp_states_dos`, INPUT_ONLY).
+const SECURE_INBOUND_ONLY: Table = [
+    [SA, ES, ES, SR, SA, SA, SA, SA, SA, SA, SA],
+    [CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW],
+    [ES, ES, SS, ES, FW, TW, CL, CW, CL, LI, ES],
+    [CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL],
+];
+
+/// Which of the tables a connection follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sight {
+    /// The server's answers do not pass the director.
+    pub one_way: bool,
+    /// `secure_tcp` is in force.
+    pub secure: bool,
+}
 
 impl TcpState {
     /// Every state, in the order of the kernel's numbers.
@@ -136,11 +169,12 @@ impl TcpState {
     /// The state after a segment with `tcp_flags` (`set_tcp_state`). RST counts before SYN, SYN
     /// before FIN, FIN before ACK.
     ///
-    /// A segment with none of the four leaves the state alone; the kernel takes it for a close,
-    /// which would let anybody who guesses the ports cut a connection's timeout.
+    /// A segment with none of the four leaves the state of a connection alone; the kernel takes it
+    /// for a close, which would let anybody who guesses the ports cut a connection's timeout. One
+    /// that opens a connection (`sloppy_tcp`) does close it.
     #[must_use]
     #[inline]
-    pub fn advance(self, tcp_flags: u8, direction: Direction, one_way: bool) -> Self {
+    pub fn advance(self, tcp_flags: u8, direction: Direction, sight: Sight) -> Self {
         let row = if tcp_flags & flags::RST != 0 {
             3
         } else if tcp_flags & flags::SYN != 0 {
@@ -149,13 +183,18 @@ impl TcpState {
             1
         } else if tcp_flags & flags::ACK != 0 {
             2
+        } else if self == Self::None {
+            return Self::Close;
         } else {
             return self;
         };
-        let table = match direction {
-            Direction::Outbound => &OUTBOUND,
-            Direction::Inbound if one_way => &INBOUND_ONLY,
-            Direction::Inbound => &INBOUND,
+        let table = match (direction, sight.one_way, sight.secure) {
+            (Direction::Outbound, _, false) => &OUTBOUND,
+            (Direction::Outbound, _, true) => &SECURE_OUTBOUND,
+            (Direction::Inbound, true, false) => &INBOUND_ONLY,
+            (Direction::Inbound, true, true) => &SECURE_INBOUND_ONLY,
+            (Direction::Inbound, false, false) => &INBOUND,
+            (Direction::Inbound, false, true) => &SECURE_INBOUND,
         };
         table
             .get(row)

@@ -177,6 +177,7 @@ impl Bench {
     /// route 10.9.0.0/16 via 1 10.1.0.11    route 10.9.0.0/16 blackhole    mtu 1 1400
     /// neighbour 1 10.1.0.20                no-neighbour 1 10.1.0.20       icmp-rate 10
     /// reuse 0                              timeouts 900 120 300           # comment
+    /// new-flows 1000                       sysctl secure_tcp 3
     /// pmtu-disc 0                          real 10.1.0.11:80 gue-csum:6080 1
     /// service udp 10.0.0.0/24:53 rr        service tcp 10.0.0.100:8000-8099 rr
     /// service tcp 10.0.0.100:0 rr          service mark 5 rr               service mark6 5 rr

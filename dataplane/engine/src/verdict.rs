@@ -133,6 +133,12 @@ drop_reasons! {
     NoRealServer = "no_real_server",
     /// The connection's real server was deleted.
     RealDeleted = "real_deleted",
+    /// One of the packets that open connections which `drop_packet` drops.
+    DropPacket = "drop_packet",
+    /// The worker has opened as many connections in this second as it may.
+    NewFlowRate = "new_flow_rate",
+    /// A NAT server's packet that is of no connection, and was told so (`nat_icmp_send`).
+    NoConnection = "no_connection",
     /// The flow table is full.
     TableFull = "table_full",
     /// The TTL or hop limit ran out here.
@@ -238,6 +244,13 @@ pub enum Note {
 }
 
 impl Note {
+    /// Whether no worker has yet decided that the packet may open a connection.
+    #[must_use]
+    #[inline]
+    pub const fn is_fresh(self) -> bool {
+        matches!(self, Self::None | Self::Yours)
+    }
+
     /// As a number that travels with the packet. A server's slot has room for 24 bits.
     #[must_use]
     pub const fn to_bits(self) -> u64 {

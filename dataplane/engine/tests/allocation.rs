@@ -49,7 +49,7 @@ const CONNECTIONS: u16 = 64;
 /// One frame of each kind that a busy director sees all the time.
 fn burst(flags: u8) -> Vec<(u16, TestBuf)> {
     let server_port = MacAddress([2, 0, 0, 0, 1, 2]);
-    (1..=CONNECTIONS)
+    (1001..=1000 + CONNECTIONS)
         .flat_map(|cport| {
             let client = format!("10.0.0.9:{cport}");
             let client6 = format!("[2001:db8::9]:{cport}");

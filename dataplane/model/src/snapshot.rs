@@ -11,7 +11,8 @@ use crate::classifier::Classifier;
 use crate::fib::{Fib, Hasher};
 use crate::ids::{IfaceId, PortId, RealId, ServiceId};
 use crate::service::{
-    Listen, Mark, PortRange, Protocol, RealKey, RealServer, ServiceKey, VirtualService,
+    ForwardMode, Listen, Mark, PortRange, Protocol, RealKey, RealServer, RealState, ServiceKey,
+    VirtualService,
 };
 pub use crate::tunables::{PUNT_CLASSES, Tunables};
 
@@ -126,8 +127,9 @@ pub struct ServiceSet {
     exact: HashMap<(Protocol, Addr, u16), ServiceId, Hasher>,
     /// The others but marks, longest prefix first.
     wide: Vec<Networks>,
-    /// Where replies come from; protocol 0 = any.
-    by_real: HashSet<(u8, RealKey), Hasher>,
+    /// Where replies come from, and whether a server is there that they are translated for;
+    /// protocol 0 = any.
+    by_real: HashMap<(u8, RealKey), bool, Hasher>,
     /// Whether `by_real` has members with port 0 or protocol 0.
     has_wide_reals: bool,
     addresses: HashSet<Addr, Hasher>,
@@ -151,7 +153,7 @@ impl ServiceSet {
             by_key: HashMap::with_hasher(hasher.clone()),
             exact: HashMap::with_hasher(hasher.clone()),
             wide: Vec::new(),
-            by_real: HashSet::with_hasher(hasher.clone()),
+            by_real: HashMap::with_hasher(hasher.clone()),
             has_wide_reals: false,
             addresses: HashSet::with_hasher(hasher),
             deletions: 0,
@@ -230,7 +232,8 @@ impl ServiceSet {
             if let Some(Some(service)) = self.services.get(real.service.index()) {
                 let protocol = service.key.protocol().map_or(0, |protocol| protocol as u8);
                 self.has_wide_reals |= protocol == 0 || real.key.rport == 0;
-                self.by_real.insert((protocol, real.key));
+                let known = self.by_real.entry((protocol, real.key)).or_default();
+                *known |= real.spec.mode == ForwardMode::Nat && real.state != RealState::Deleted;
             }
         }
     }
@@ -256,11 +259,18 @@ impl ServiceSet {
     pub fn is_real(&self, protocol: Protocol, real: RealKey) -> bool {
         let number = protocol as u8;
         let any_port = RealKey { rport: 0, ..real };
-        self.by_real.contains(&(number, real))
+        self.by_real.contains_key(&(number, real))
             || self.has_wide_reals
                 && [(number, any_port), (0, real), (0, any_port)]
                     .iter()
-                    .any(|known| self.by_real.contains(known))
+                    .any(|known| self.by_real.contains_key(known))
+    }
+
+    /// Whether a NAT server listens there, deleted ones not included (`ip_vs_has_real_service`).
+    #[must_use]
+    pub fn is_nat_real(&self, protocol: Protocol, real: RealKey) -> bool {
+        let of = |number| self.by_real.get(&(number, real)).copied().unwrap_or(false);
+        of(protocol as u8) || of(0)
     }
 
     /// How often servers were deleted (`ipvsadm -d`, `-D`, `-C`): a worker that sees it change has

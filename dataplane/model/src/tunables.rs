@@ -41,6 +41,35 @@ pub struct Tunables {
     pub punt_pps: [u32; PUNT_CLASSES.len()],
 }
 
+impl Tunables {
+    /// Sets the tunable that has the name of a sysctl, without `net.ipv4.vs.`; whether there is
+    /// one, and it takes the value.
+    pub fn set_sysctl(&mut self, name: &str, value: u32) -> bool {
+        let small = u8::try_from(value).ok();
+        let on = value != 0;
+        let set = |place: &mut Defence| {
+            let level = small.and_then(Defence::from_number);
+            *place = level.unwrap_or(*place);
+            level.is_some()
+        };
+        match name {
+            "am_droprate" => self.am_droprate = value,
+            "amemthresh" => self.amemthresh = value,
+            "conn_reuse_mode" => self.conn_reuse_mode = small.unwrap_or(u8::MAX),
+            "drop_entry" => return set(&mut self.drop_entry),
+            "drop_packet" => return set(&mut self.drop_packet),
+            "expire_nodest_conn" => self.expire_nodest_conn = on,
+            "expire_quiescent_template" => self.expire_quiescent_template = on,
+            "nat_icmp_send" => self.nat_icmp_send = on,
+            "pmtu_disc" => self.pmtu_disc = on,
+            "secure_tcp" => return set(&mut self.secure_tcp),
+            "sloppy_tcp" => self.sloppy_tcp = on,
+            _ => return false,
+        }
+        true
+    }
+}
+
 /// When a defence is in force: the values 0 to 3 of the kernel's `drop_entry`, `drop_packet` and
 /// `secure_tcp` (`update_defense_level`).
 ///

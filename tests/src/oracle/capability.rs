@@ -5,39 +5,24 @@
 use model::addr::{Addr, Prefix};
 use model::classifier::MarkRule;
 use model::service::{PortRange, Protocol};
+use model::tunables::Tunables;
 use wire::ipv4::IpProtocol;
 use wire::packet::Parsed;
 
 use super::case::{Case, Step};
 use super::ipvsadm::{self, LineError};
 
-/// Sysctls that are tunables of the engine, whatever their value.
-pub(super) const CONN_REUSE_MODE: &str = "net.ipv4.vs.conn_reuse_mode";
-pub(super) const PMTU_DISC: &str = "net.ipv4.vs.pmtu_disc";
-
 /// Sysctls whose default is how the engine behaves, and that default
 /// (`Documentation/networking/ipvs-sysctl.rst`).
-const DEFAULTS: [(&str, &str); 21] = [
+const DEFAULTS: [(&str, &str); 9] = [
     ("net.ipv4.icmp_ratelimit", "0"),
     ("net.ipv4.icmp_ratemask", "0"),
     ("net.ipv4.ip_forward", "1"),
-    ("net.ipv4.vs.am_droprate", "10"),
-    ("net.ipv4.vs.amemthresh", "1024"),
     ("net.ipv4.vs.backup_only", "0"),
     ("net.ipv4.vs.cache_bypass", "0"),
-    ("net.ipv4.vs.conntrack", "0"),
-    ("net.ipv4.vs.drop_entry", "0"),
-    ("net.ipv4.vs.drop_packet", "0"),
-    ("net.ipv4.vs.expire_nodest_conn", "0"),
-    ("net.ipv4.vs.expire_quiescent_template", "0"),
     ("net.ipv4.vs.ignore_tunneled", "0"),
-    ("net.ipv4.vs.nat_icmp_send", "0"),
-    ("net.ipv4.vs.run_estimation", "1"),
     ("net.ipv4.vs.schedule_icmp", "0"),
-    ("net.ipv4.vs.secure_tcp", "0"),
     ("net.ipv4.vs.sloppy_sctp", "0"),
-    ("net.ipv4.vs.sloppy_tcp", "0"),
-    ("net.ipv4.vs.snat_reroute", "1"),
     ("net.ipv6.conf.all.forwarding", "1"),
 ];
 
@@ -86,9 +71,37 @@ pub(super) fn missing(case: &Case) -> Result<Vec<String>, LineError> {
     Ok(missing)
 }
 
+/// Sets the tunable that a sysctl is; whether it is one, and takes the value.
+pub(super) fn set_tunable(tunables: &mut Tunables, name: &str, value: &str) -> bool {
+    let (Some(name), Ok(value)) = (name.strip_prefix("net.ipv4.vs."), value.parse()) else {
+        return false;
+    };
+    tunables.set_sysctl(name, value)
+}
+
+/// What the engine does whatever these say: it keeps no conntrack entries, reroutes every
+/// translated answer, estimates always, and whose state is synchronised is not a case's matter.
+const WITHOUT_EFFECT: [&str; 13] = [
+    "conntrack",
+    "run_estimation",
+    "snat_reroute",
+    "sync_persist_mode",
+    "sync_ports",
+    "sync_qlen_max",
+    "sync_refresh_period",
+    "sync_retries",
+    "sync_sock_size",
+    "sync_threshold",
+    "sync_version",
+    "est_cpulist",
+    "est_nice",
+];
+
 fn is_default(name: &str, value: &str) -> bool {
-    let number = value.parse::<u8>().is_ok();
-    number && [CONN_REUSE_MODE, PMTU_DISC].contains(&name) || DEFAULTS.contains(&(name, value))
+    let short = name.strip_prefix("net.ipv4.vs.");
+    set_tunable(&mut Tunables::default(), name, value)
+        || DEFAULTS.contains(&(name, value))
+        || short.is_some_and(|short| WITHOUT_EFFECT.contains(&short))
 }
 
 pub(super) fn is_icmp_error(parsed: &Parsed, frame: &[u8]) -> bool {

@@ -26,6 +26,7 @@ use model::snapshot::{Snapshot, Tunables};
 use model::time::Instant;
 use wire::buffer::{TestBuf, TestPool};
 
+use super::capability::set_tunable;
 use super::case::Frame;
 use super::ipvsadm::Change;
 use super::tables::{ConnectionRow, RealRow, ServiceRow, StatsRow};
@@ -132,18 +133,12 @@ impl Director {
         Ok(())
     }
 
-    /// `conn_reuse_mode`.
-    pub fn set_conn_reuse_mode(&mut self, mode: u8) {
-        self.tunables.conn_reuse_mode = mode;
-        self.ledger.set_tunables(self.tunables.clone());
-        self.publish();
-    }
-
-    /// `pmtu_disc`.
-    pub fn set_pmtu_disc(&mut self, on: bool) {
-        self.tunables.pmtu_disc = on;
-        self.ledger.set_tunables(self.tunables.clone());
-        self.publish();
+    /// Sets a sysctl; one that is no tunable changes nothing.
+    pub fn set(&mut self, name: &str, value: &str) {
+        if set_tunable(&mut self.tunables, name, value) {
+            self.ledger.set_tunables(self.tunables.clone());
+            self.publish();
+        }
     }
 
     /// `ipvsadm --set`.

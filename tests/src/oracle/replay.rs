@@ -8,7 +8,7 @@ use wire::ethernet::Ethernet;
 use wire::ipv4::IpProtocol;
 use wire::packet::{Fragment, Kind, Parsed, parse};
 
-use super::capability::{self, CONN_REUSE_MODE, Command, PMTU_DISC, is_icmp_error, local_route};
+use super::capability::{self, Command, is_icmp_error, local_route};
 use super::case::{Case, DumpStep, Frame, PacketStep, Step};
 use super::director::{Director, Fate};
 use super::ipvsadm::{self, LineError};
@@ -123,14 +123,7 @@ fn control(director: &mut Director, lines: &[String]) -> Result<(), ReplayError>
 
 fn set(director: &mut Director, settings: &[(String, String)]) {
     for (name, value) in settings {
-        let Ok(number) = value.parse() else {
-            continue;
-        };
-        match name.as_str() {
-            CONN_REUSE_MODE => director.set_conn_reuse_mode(number),
-            PMTU_DISC => director.set_pmtu_disc(number != 0),
-            _ => {}
-        }
+        director.set(name, value);
     }
 }
 

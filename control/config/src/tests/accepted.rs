@@ -51,6 +51,34 @@ fn default_tunables_are_those_of_the_model() {
 }
 
 #[test]
+fn every_key_of_lvs_is_the_tunable_of_its_name() {
+    let of = |line: &str| config(&format!("{DIRECTOR}[lvs]\n{line}\n")).tunables();
+    for (line, name, value) in [
+        ("amemthresh = 0", "amemthresh", 0),
+        ("am_droprate = 7", "am_droprate", 7),
+        ("conn_reuse_mode = 2", "conn_reuse_mode", 2),
+        ("drop_entry = 1", "drop_entry", 1),
+        ("drop_packet = 2", "drop_packet", 2),
+        ("expire_nodest_conn = true", "expire_nodest_conn", 1),
+        (
+            "expire_quiescent_template = true",
+            "expire_quiescent_template",
+            1,
+        ),
+        ("nat_icmp_send = true", "nat_icmp_send", 1),
+        ("secure_tcp = 3", "secure_tcp", 3),
+        ("sloppy_tcp = true", "sloppy_tcp", 1),
+    ] {
+        let mut one = Tunables::default();
+        assert!(one.set_sysctl(name, value));
+        assert_ne!(one, Tunables::default(), "{line}");
+        assert_eq!(of(line), one, "{line}");
+    }
+    let text = format!("{DIRECTOR}[limits]\nnew_flows_per_s = 9\n");
+    assert_eq!(config(&text).tunables().new_flows_per_s, 9);
+}
+
+#[test]
 fn default_punt_rates_hold_class_by_class() {
     let punt = config(DIRECTOR).limits.punt_pps;
     let rates = [punt.arp_nd, punt.local, punt.icmp];

@@ -202,8 +202,10 @@ fn limits_and_drains_have_lines_and_no_operations() {
     let old = file(&[("a", A, &["10.0.0.1"])]);
     let new = old.replace("name = \"a\"", "name = \"a\"\ndrain_s = 9");
     expect(&old, &new, &[], &["~ service a: drain_s default -> 9"]);
-    let new =
-        format!("{DIRECTOR}drain_s = 3\n[limits]\nicmp_errors_per_s = 5\npunt_pps.icmp = 1\n");
+    let new = format!(
+        "{DIRECTOR}drain_s = 3\n[limits]\nicmp_errors_per_s = 5\npunt_pps.icmp = 1\n\
+                 [lvs]\nsecure_tcp = 3\nsloppy_tcp = true\n"
+    );
     expect(
         DIRECTOR,
         &new,
@@ -212,6 +214,8 @@ fn limits_and_drains_have_lines_and_no_operations() {
             "~ director.drain_s 0 -> 3",
             "~ limits.icmp_errors_per_s 1000 -> 5",
             "~ limits.punt_pps.icmp 500 -> 1",
+            "~ lvs.secure_tcp 0 -> 3",
+            "~ lvs.sloppy_tcp 0 -> 1",
         ],
     );
 }

@@ -18,7 +18,7 @@ fn persistence_is_read_with_its_defaults_and_is_live() {
     let text = format!("{DIRECTOR}{SERVICE}persistence = {{ ipv4_mask = 24 }}\n{SERVER}");
     let new = config(&text);
     let expected = Persistence {
-        timeout_s: 300,
+        timeout_s: 360,
         ipv4_mask: 24,
         ipv6_prefix: 128,
         engine: None,

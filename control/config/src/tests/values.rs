@@ -16,6 +16,7 @@ fn numbers_outside_their_range_are_refused_with_the_range() {
         ("[timeouts]", "udp_s = 2147484", 9, "1 to 2147483"),
         ("[limits]", "icmp_errors_per_s = -5", 21, "0 to 10000000"),
         ("[limits.punt_pps]", "icmp = 0", 8, "1 to 10000000"),
+        ("[lvs]", "secure_tcp = 4", 14, "0 to 3"),
         (
             "[limits]",
             "icmp_errors_per_s = 99999999999999999999",

@@ -27,7 +27,7 @@ fn bench(scheduler: &str, servers: &[(u8, u32)]) -> Bench {
 /// Opens a connection from a port never used before; the last octet of its server, 0 for none.
 fn open(bench: &mut Bench) -> u8 {
     let count = bench.board(0).worker.rx.get();
-    let client = format!("10.0.0.9:{}", 1 + count);
+    let client = format!("10.0.0.9:{}", 1001 + count);
     let outcomes = bench.send(0, &Frame::udp(&client, "10.0.0.100:53").build());
     match outcomes.last() {
         Some(outcome) if matches!(outcome.verdict, Verdict::Send { .. }) => outcome.frame[33],
@@ -241,7 +241,7 @@ fn least_connection_counts_the_connections_of_all_workers() {
          real 10.1.0.12:53
          real 10.1.0.13:53",
     );
-    for cport in 1..=300 {
+    for cport in 1001..=1300 {
         let frame = Frame::udp(&format!("10.0.0.9:{cport}"), "10.0.0.100:53").build();
         bench.deliver(0, 0, &frame);
         // Others' counts may be 10 ms old.
@@ -265,7 +265,7 @@ fn others_counts_are_read_again_within_ten_milliseconds_and_not_each_time() {
     // A client port of each worker's own.
     let mut ports: BTreeMap<usize, Vec<u16>> = BTreeMap::new();
     let frame = |cport: u16| Frame::udp(&format!("10.0.0.9:{cport}"), "10.0.0.100:53").build();
-    for cport in 1..=40 {
+    for cport in 1001..=1040 {
         let owner = owner_of(&bench, cport);
         ports.entry(owner).or_default().push(cport);
     }

@@ -20,7 +20,7 @@ fn stats(bench: &Bench) -> Stats {
 
 /// Sends packets of `len` bytes, each of a client port of its own.
 fn send(bench: &mut Bench, count: u16, len: usize) {
-    for cport in 1..=count {
+    for cport in 1001..=1000 + count {
         let client = format!("10.0.0.9:{cport}");
         let frame = Frame::udp(&client, "10.0.0.100:53").payload_len(len - 28);
         bench.deliver(0, 0, &frame.build());

@@ -37,6 +37,57 @@ const KERNEL: [(&str, [&str; 4]); 3] = [
     ),
 ];
 
+/// `tcp_states_dos`, as above.
+const KERNEL_SECURE: [(&str, [&str; 4]); 3] = [
+    (
+        "INPUT",
+        [
+            "sSR, sES, sES, sSR, sSR, sSR, sSR, sSR, sSR, sSR, sSA",
+            "sCL, sCW, sSS, sTW, sTW, sTW, sCL, sCW, sLA, sLI, sSA",
+            "sES, sES, sSS, sSR, sFW, sTW, sCL, sCW, sCL, sLI, sSA",
+            "sCL, sCL, sCL, sSR, sCL, sCL, sCL, sCL, sLA, sLI, sCL",
+        ],
+    ),
+    (
+        "OUTPUT",
+        [
+            "sSS, sES, sSS, sSA, sSS, sSS, sSS, sSS, sSS, sLI, sSA",
+            "sTW, sFW, sSS, sTW, sFW, sTW, sCL, sTW, sLA, sLI, sTW",
+            "sES, sES, sSS, sES, sFW, sTW, sCL, sCW, sLA, sES, sES",
+            "sCL, sCL, sSS, sCL, sCL, sTW, sCL, sCL, sCL, sCL, sCL",
+        ],
+    ),
+    (
+        "INPUT-ONLY",
+        [
+            "sSA, sES, sES, sSR, sSA, sSA, sSA, sSA, sSA, sSA, sSA",
+            "sCL, sFW, sSS, sTW, sFW, sTW, sCL, sCW, sLA, sLI, sTW",
+            "sES, sES, sSS, sES, sFW, sTW, sCL, sCW, sCL, sLI, sES",
+            "sCL, sCL, sCL, sSR, sCL, sCL, sCL, sCL, sLA, sLI, sCL",
+        ],
+    ),
+];
+
+/// Every pair of tables.
+const SIGHTS: [Sight; 4] = {
+    let (one_way, secure) = (true, true);
+    [
+        Sight {
+            one_way: false,
+            secure: false,
+        },
+        Sight {
+            one_way,
+            secure: false,
+        },
+        Sight {
+            one_way: false,
+            secure,
+        },
+        Sight { one_way, secure },
+    ]
+};
+
 /// The kernel's short names, in the order of the states' numbers.
 const SHORT: [&str; TCP_STATES] = [
     "sNO", "sES", "sSS", "sSR", "sFW", "sTW", "sCL", "sCW", "sLA", "sLI", "sSA",
@@ -44,7 +95,11 @@ const SHORT: [&str; TCP_STATES] = [
 
 #[test]
 fn every_state_and_flag_in_every_direction_is_the_kernels() {
-    for (table, rows) in KERNEL {
+    let usual = KERNEL.map(|table| (table, false));
+    let secure = KERNEL_SECURE.map(|table| (table, true));
+    for ((table, rows), secure) in usual.into_iter().chain(secure) {
+        let one_way = table == "INPUT-ONLY";
+        let sight = Sight { one_way, secure };
         for (row, flag) in rows.iter().zip([SYN, FIN, ACK, RST]) {
             for (old, expected) in TcpState::ALL.iter().zip(row.split(", ")) {
                 let direction = if table == "OUTPUT" {
@@ -52,10 +107,10 @@ fn every_state_and_flag_in_every_direction_is_the_kernels() {
                 } else {
                     Direction::Inbound
                 };
-                let new = old.advance(flag, direction, table == "INPUT-ONLY");
+                let new = old.advance(flag, direction, sight);
                 assert_eq!(
                     SHORT[new as usize], expected,
-                    "{table} {old:?} flag {flag:#x}"
+                    "{table} {old:?} flag {flag:#x} secure {secure}"
                 );
             }
         }
@@ -71,10 +126,10 @@ fn of_several_flags_rst_counts_first_then_syn_then_fin_then_ack() {
             .unwrap_or(0);
         for old in TcpState::ALL {
             for direction in [Direction::Inbound, Direction::Outbound] {
-                for one_way in [false, true] {
+                for sight in SIGHTS {
                     assert_eq!(
-                        old.advance(flags, direction, one_way),
-                        old.advance(decisive, direction, one_way)
+                        old.advance(flags, direction, sight),
+                        old.advance(decisive, direction, sight)
                     );
                 }
             }
@@ -83,11 +138,13 @@ fn of_several_flags_rst_counts_first_then_syn_then_fin_then_ack() {
 }
 
 #[test]
-fn a_segment_without_a_deciding_flag_changes_nothing() {
+fn a_segment_without_a_deciding_flag_closes_what_it_opens_and_changes_nothing_else() {
     for old in TcpState::ALL {
-        for flags in [0, PSH, URG, ECE | CWR] {
-            assert_eq!(old.advance(flags, Direction::Inbound, false), old);
-            assert_eq!(old.advance(flags, Direction::Outbound, false), old);
+        let opened = old == TcpState::None;
+        let new = if opened { TcpState::Close } else { old };
+        for (flags, sight) in [0, PSH, URG, ECE | CWR].into_iter().zip(SIGHTS) {
+            assert_eq!(old.advance(flags, Direction::Inbound, sight), new);
+            assert_eq!(old.advance(flags, Direction::Outbound, sight), new);
         }
     }
 }
@@ -96,10 +153,13 @@ fn a_segment_without_a_deciding_flag_changes_nothing() {
 fn the_answering_direction_of_one_way_is_not_special() {
     for old in TcpState::ALL {
         for flags in [SYN, FIN, ACK, RST] {
-            assert_eq!(
-                old.advance(flags, Direction::Outbound, true),
-                old.advance(flags, Direction::Outbound, false)
-            );
+            for secure in [false, true] {
+                let seen = |one_way| {
+                    let sight = Sight { one_way, secure };
+                    old.advance(flags, Direction::Outbound, sight)
+                };
+                assert_eq!(seen(true), seen(false));
+            }
         }
     }
 }

@@ -292,6 +292,12 @@ impl Bench {
                     .remove(&(IfaceId(line.get(1)), line.get::<Addr>(2)));
             }
             Some("mark") => self.mark_rules.push(line.mark_rule()),
+            Some("sysctl") => {
+                if !self.tunables.set_sysctl(line.word(1), line.get(2)) {
+                    line.refuse("no such sysctl, or no such value of it");
+                }
+            }
+            Some("new-flows") => self.tunables.new_flows_per_s = line.get(1),
             Some("icmp-rate") => self.tunables.icmp_errors_per_s = line.get(1),
             Some("pmtu-disc") => self.tunables.pmtu_disc = line.get::<u8>(1) != 0,
             Some("reuse") => self.tunables.conn_reuse_mode = line.get(1),

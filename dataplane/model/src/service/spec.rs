@@ -75,7 +75,7 @@ pub struct Persistence {
 
 impl Persistence {
     /// Of `ipvsadm -p` without a value (`IPVS_SVC_PERSISTENT_TIMEOUT` of ipvsadm), seconds.
-    pub const TIMEOUT_S: u32 = 300;
+    pub const TIMEOUT_S: u32 = 360;
 }
 
 /// What persistence looks at in the payload of a connection's first packet.

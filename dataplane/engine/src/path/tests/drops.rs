@@ -199,6 +199,7 @@ fn situations() -> Vec<(DropReason, Bench)> {
         "neighbour 9 10.1.0.77\nroute 10.1.0.77/32 via 9",
         &|bench| drop(bench.send(0, &to("10.1.0.77:1").build())),
     );
+    defence_situations(&mut case);
     fragment_situations(&mut case);
     tunnel_situations(&mut case);
     case(DropReason::Shutdown, "", &|bench| {
@@ -207,6 +208,30 @@ fn situations() -> Vec<(DropReason, Bench)> {
         assert_eq!(bench.held_count(), 0);
     });
     all
+}
+
+fn defence_situations(case: &mut Case<'_>) {
+    case(
+        DropReason::DropPacket,
+        &format!("{SERVICES}\nsysctl drop_packet 3"),
+        &|bench| drop(bench.send(0, &syn(1000, "10.0.0.100:80").build())),
+    );
+    case(
+        DropReason::NewFlowRate,
+        &format!("{SERVICES}\nnew-flows 1"),
+        &|bench| {
+            bench.send(0, &syn(1000, "10.0.0.100:80").build());
+            bench.send(0, &syn(1001, "10.0.0.100:80").build());
+        },
+    );
+    case(
+        DropReason::NoConnection,
+        &format!("{SERVICES}\nsysctl nat_icmp_send 1"),
+        &|bench| {
+            let stray = Frame::tcp("10.1.0.11:8080", "10.0.0.9:1000").flags(ACK);
+            bench.send(1, &from_server(stray));
+        },
+    );
 }
 
 fn tunnel_situations(case: &mut Case<'_>) {

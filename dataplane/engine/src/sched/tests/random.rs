@@ -55,7 +55,7 @@ impl Twins {
             bench: Bench::new(&format!("service tcp 10.0.0.100:80 {scheduler}")),
             model: Svc::new(scheduler),
             open: Vec::new(),
-            cport: 0,
+            cport: 1000,
         }
     }
 
