@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Least connection (`net/netfilter/ipvs/ip_vs_lc.c`): the smallest overhead, weights ignored.
 
-use super::order::Seat;
+use super::order::{Seat, Share};
 
-/// A smaller overhead.
+/// The overhead, whatever the weight.
 #[inline]
-pub(super) const fn prefers(later: &Seat, earlier: &Seat) -> bool {
-    later.overhead() < earlier.overhead()
+pub(super) const fn share(seat: &Seat) -> Share {
+    Share {
+        load: seat.overhead(),
+        weight: 1,
+    }
 }

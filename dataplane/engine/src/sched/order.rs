@@ -30,8 +30,29 @@ impl Seat {
     }
 }
 
-/// An order of servers. `prefers` is a strict weak order over those that are `open`, so the best
-/// of a list is found in any order of comparing as long as the earlier of equals stays.
+/// What a server has of its weight, as a scheduler reckons: a fraction, never divided, because only
+/// the kernel's cross product decides the kernel's ties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    /// Below 2⁴¹: a product with a weight, which is below 2¹⁶, is no overflow.
+    pub(super) load: u64,
+    pub(super) weight: u32,
+}
+
+impl Share {
+    /// That of nobody: never smaller than another, and greater than any that is open.
+    pub(super) const NOBODY: Self = Self { load: 1, weight: 0 };
+
+    /// Whether it is the smaller one.
+    #[inline]
+    pub(super) const fn is_below(self, other: Self) -> bool {
+        other.load * self.weight as u64 > self.load * other.weight as u64
+    }
+}
+
+/// An order of servers by their shares. `prefers` is a strict weak order over those that are
+/// `open`, so the best of a list is found in any order of comparing as long as the earlier of
+/// equals stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Lc,
@@ -73,15 +94,21 @@ impl Order {
         }
     }
 
+    /// What the smallest is chosen of.
+    #[inline]
+    pub(super) const fn share(self, seat: &Seat) -> Share {
+        match self {
+            Self::Lc => lc::share(seat),
+            Self::Nq => nq::share(seat),
+            Self::Ovf => ovf::share(seat),
+            Self::Sed => sed::share(seat),
+            Self::Wlc => wlc::share(seat),
+        }
+    }
+
     /// Whether `later` in the list beats `earlier`; both are open.
     #[inline]
     pub(super) const fn prefers(self, later: &Seat, earlier: &Seat) -> bool {
-        match self {
-            Self::Lc => lc::prefers(later, earlier),
-            Self::Nq => nq::prefers(later, earlier),
-            Self::Ovf => ovf::prefers(later, earlier),
-            Self::Sed => sed::prefers(later, earlier),
-            Self::Wlc => wlc::prefers(later, earlier),
-        }
+        self.share(later).is_below(self.share(earlier))
     }
 }

@@ -2,7 +2,7 @@
 //! Weighted overflow (`net/netfilter/ipvs/ip_vs_ovf.c`): the heaviest server whose active
 //! connections are not more than its weight.
 
-use super::order::Seat;
+use super::order::{Seat, Share};
 
 /// Whether a server takes another one.
 #[inline]
@@ -10,8 +10,11 @@ pub(super) const fn has_room(seat: &Seat) -> bool {
     seat.active <= seat.weight
 }
 
-/// A greater weight.
+/// The same load for everybody, so the greatest weight wins.
 #[inline]
-pub(super) const fn prefers(later: &Seat, earlier: &Seat) -> bool {
-    later.weight > earlier.weight
+pub(super) const fn share(seat: &Seat) -> Share {
+    Share {
+        load: 1,
+        weight: seat.weight,
+    }
 }

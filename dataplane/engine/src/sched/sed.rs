@@ -2,15 +2,13 @@
 //! Shortest expected delay (`net/netfilter/ipvs/ip_vs_sed.c`): the smallest
 //! `(active + 1) / weight`; inactive connections do not count.
 
-use super::order::Seat;
+use super::order::{Seat, Share};
 
-/// A smaller expected delay.
+/// The expected delay, `(active + 1) / weight` (`ip_vs_sed_dest_overhead`).
 #[inline]
-pub(super) const fn prefers(later: &Seat, earlier: &Seat) -> bool {
-    delay(earlier) * later.weight as u64 > delay(later) * earlier.weight as u64
-}
-
-/// `ip_vs_sed_dest_overhead`.
-const fn delay(seat: &Seat) -> u64 {
-    seat.active as u64 + 1
+pub(super) const fn share(seat: &Seat) -> Share {
+    Share {
+        load: seat.active as u64 + 1,
+        weight: seat.weight,
+    }
 }

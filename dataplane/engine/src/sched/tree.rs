@@ -14,20 +14,21 @@
 //! ([`Tree::advance`]).
 
 use alloc::vec::Vec;
+use core::hint::select_unpredictable;
 
 use model::ids::RealId;
 use model::service::{RealServer, SchedulerKind, VirtualService};
 
 use super::loads::Loads;
-use super::order::{Order, Seat};
+use super::order::{Order, Seat, Share};
 use super::roster::{Field, Roster};
 
 /// Places whose counts may have changed since the last question.
 const TOUCHED_MAX: usize = 32;
-/// The place of nobody.
-const NOBODY: u64 = u32::MAX as u64;
 /// Marks a node below which some server has less than half of its weight in use.
-const SLACK: u64 = 1 << 32;
+const SLACK: u32 = 1 << 31;
+/// The place of nobody.
+const NOBODY: u32 = SLACK - 1;
 
 /// What the nodes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,7 +38,7 @@ enum Aspect {
     None,
     /// The greatest weight: rr, wrr, fo.
     Heaviest,
-    /// The place of the best, and [`SLACK`]: lc, wlc, sed, nq, ovf, lblc, lblcr.
+    /// The best, and [`SLACK`]: lc, wlc, sed, nq, ovf, lblc, lblcr.
     Best(Order),
     /// The sum of weights: twos, random.
     Sum,
@@ -62,6 +63,44 @@ impl Aspect {
     }
 }
 
+/// The best below a node. Its share comes along with its place, so that a comparison loads nothing
+/// but the nodes, and those of a path are known beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Best {
+    /// Of its [`Share`], as is the weight.
+    load: u64,
+    weight: u32,
+    /// And [`SLACK`].
+    place: u32,
+}
+
+impl Best {
+    const NOBODY: Self = Self::new(Share::NOBODY, NOBODY);
+
+    const fn new(share: Share, place: u32) -> Self {
+        Self {
+            load: share.load,
+            weight: share.weight,
+            place,
+        }
+    }
+
+    /// The better one, the left of equals, and the slack of either. Who that is, and who is left,
+    /// nobody can foresee: there is no branch on it.
+    #[inline]
+    fn join(self, other: Self, other_is_left: bool) -> Self {
+        let own = self.load * u64::from(other.weight);
+        let others = other.load * u64::from(self.weight);
+        let other_wins = own + u64::from(other_is_left) > others;
+        let slack = (self.place | other.place) & SLACK;
+        Self {
+            load: select_unpredictable(other_wins, other.load, self.load),
+            weight: select_unpredictable(other_wins, other.weight, self.weight),
+            place: select_unpredictable(other_wins, other.place, self.place) | slack,
+        }
+    }
+}
+
 /// The tree of one service in one worker.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
@@ -71,8 +110,10 @@ pub(super) struct Tree {
     reals: Vec<RealId>,
     /// As many as have been looked at.
     seats: Vec<Seat>,
-    /// Inner nodes; the first is unused.
+    /// Inner nodes of greatest weights or sums; the first is unused.
     nodes: Vec<u64>,
+    /// Inner nodes of the best; either these or those.
+    bests: Vec<Best>,
     /// Leaves, a power of two.
     size: usize,
     /// Inner nodes up to this one are not made yet.
@@ -107,7 +148,11 @@ impl Tree {
         self.touched.reserve(TOUCHED_MAX);
         self.size = self.reals.len().next_power_of_two();
         self.unmade = self.size - 1;
-        self.nodes.resize(self.size, 0);
+        match self.aspect {
+            Aspect::None => {}
+            Aspect::Heaviest | Aspect::Sum => self.nodes.resize(self.size, 0),
+            Aspect::Best(_) => self.bests.resize(self.size, Best::NOBODY),
+        }
     }
 
     /// Builds on, at most `budget` places; returns what is left of that. `seated` hears of every
@@ -128,10 +173,7 @@ impl Tree {
             budget -= 1;
         }
         while budget > 0 && self.unmade > 0 {
-            let node = self.merge(self.unmade);
-            if let Some(place) = self.nodes.get_mut(self.unmade) {
-                *place = node;
-            }
+            self.make(self.unmade);
             self.unmade -= 1;
             budget -= 1;
         }
@@ -191,84 +233,89 @@ impl Tree {
         }
     }
 
-    /// Makes the nodes above a seat that has changed. What the node below says is carried along,
-    /// so that the siblings, whose places are known beforehand, are all that has to be loaded.
+    /// Makes the nodes above a seat that has changed.
     fn climb(&mut self, place: usize) {
-        let mut node = self.size + place;
-        let mut made = self.node(node);
-        while node / 2 > self.unmade {
-            let sibling = self.node(node ^ 1);
-            made = if node.is_multiple_of(2) {
-                self.join(made, sibling)
-            } else {
-                self.join(sibling, made)
-            };
-            node /= 2;
-            let Some(before) = self.nodes.get_mut(node) else {
-                return;
-            };
-            let same = core::mem::replace(before, made) == made;
-            // Above, a seat counts only through the node, and its figures only if it is the best.
-            let is_best = matches!(self.aspect, Aspect::Best(_)) && made & NOBODY == place as u64;
-            if same && !is_best {
-                return;
-            }
-        }
-    }
-
-    fn merge(&self, node: usize) -> u64 {
-        self.join(self.node(2 * node), self.node(2 * node + 1))
-    }
-
-    /// What the node above two others says.
-    #[inline]
-    fn join(&self, left: u64, right: u64) -> u64 {
         match self.aspect {
-            Aspect::None => 0,
-            Aspect::Heaviest => left.max(right),
-            Aspect::Sum => left + right,
-            Aspect::Best(order) => {
-                let slack = (left | right) & SLACK;
-                let (left, right) = (left & NOBODY, right & NOBODY);
-                let winner = if right == NOBODY {
-                    left
-                } else if left == NOBODY || self.beats(order, right, left) {
-                    right
-                } else {
-                    left
-                };
-                winner | slack
+            Aspect::None => {}
+            Aspect::Best(order) => self.climb_best(place, order),
+            Aspect::Heaviest | Aspect::Sum => {
+                let mut node = (self.size + place) / 2;
+                while node > self.unmade {
+                    self.make(node);
+                    node /= 2;
+                }
             }
         }
     }
 
-    #[inline]
-    fn beats(&self, order: Order, later: u64, earlier: u64) -> bool {
-        let seat = |place: u64| self.seats.get(usize::try_from(place).ok()?);
-        seat(later)
-            .zip(seat(earlier))
-            .is_some_and(|(later, earlier)| order.prefers(later, earlier))
+    /// What the node below says is carried along, so the siblings are all that has to be loaded.
+    fn climb_best(&mut self, place: usize, order: Order) {
+        let mut made = self.seated(place, order);
+        let mut node = self.size + place;
+        let mut sibling = self.best_of(node ^ 1, order);
+        while node / 2 > self.unmade {
+            made = made.join(sibling, node % 2 == 1);
+            node /= 2;
+            match self.bests.get_mut(node) {
+                Some(before) if *before != made => *before = made,
+                // Above, a seat counts only through this node.
+                _ => return,
+            }
+            sibling = self.bests.get(node ^ 1).copied().unwrap_or(Best::NOBODY);
+        }
     }
 
-    /// An inner node or a leaf.
+    /// Makes an inner node of the two below.
+    fn make(&mut self, node: usize) {
+        let (left, right) = (2 * node, 2 * node + 1);
+        if let Aspect::Best(order) = self.aspect {
+            let made = self.best_of(left, order);
+            let made = made.join(self.best_of(right, order), false);
+            if let Some(place) = self.bests.get_mut(node) {
+                *place = made;
+            }
+            return;
+        }
+        let (left, right) = (self.node(left), self.node(right));
+        let made = match self.aspect {
+            Aspect::Sum => left + right,
+            Aspect::Heaviest | Aspect::None | Aspect::Best(_) => left.max(right),
+        };
+        if let Some(place) = self.nodes.get_mut(node) {
+            *place = made;
+        }
+    }
+
+    /// An inner node or a leaf of the best.
+    #[inline]
+    fn best_of(&self, node: usize, order: Order) -> Best {
+        match node.checked_sub(self.size) {
+            None => self.bests.get(node).copied().unwrap_or(Best::NOBODY),
+            Some(place) => self.seated(place, order),
+        }
+    }
+
+    /// What the leaf of a seat says.
+    #[inline]
+    fn seated(&self, place: usize, order: Order) -> Best {
+        let Some(seat) = self.seats.get(place) else {
+            return Best::NOBODY;
+        };
+        let slack = if seat.has_slack() { SLACK } else { 0 };
+        let (share, place) = if order.open(seat) {
+            (order.share(seat), u32::try_from(place).unwrap_or(NOBODY))
+        } else {
+            (Share::NOBODY, NOBODY)
+        };
+        Best::new(share, place | slack)
+    }
+
+    /// An inner node or a leaf, of greatest weights or sums.
     #[inline]
     fn node(&self, node: usize) -> u64 {
-        let Some(place) = node.checked_sub(self.size) else {
-            return self.nodes.get(node).copied().unwrap_or(0);
-        };
-        let seat = self.seats.get(place);
-        match self.aspect {
-            Aspect::None => 0,
-            Aspect::Heaviest | Aspect::Sum => seat.map_or(0, |seat| u64::from(seat.weight)),
-            Aspect::Best(order) => seat.map_or(NOBODY, |seat| {
-                let slack = if seat.has_slack() { SLACK } else { 0 };
-                let place = if order.open(seat) {
-                    place as u64
-                } else {
-                    NOBODY
-                };
-                place | slack
-            }),
+        match node.checked_sub(self.size) {
+            None => self.nodes.get(node).copied().unwrap_or(0),
+            Some(place) => self.seats.get(place).map_or(0, |seat| seat.weight.into()),
         }
     }
 
@@ -277,6 +324,13 @@ impl Tree {
             0
         } else {
             self.node(1)
+        }
+    }
+
+    fn best_root(&self) -> Best {
+        match self.aspect {
+            Aspect::Best(order) if !self.seats.is_empty() => self.best_of(1, order),
+            Aspect::None | Aspect::Heaviest | Aspect::Best(_) | Aspect::Sum => Best::NOBODY,
         }
     }
 
@@ -326,9 +380,8 @@ impl Roster for Settled<'_> {
     }
 
     fn best(&self) -> Option<usize> {
-        let place = self.0.root() & NOBODY;
-        let someone = place != NOBODY && !self.0.seats.is_empty();
-        someone.then(|| usize::try_from(place).ok()).flatten()
+        let place = self.0.best_root().place & NOBODY;
+        (place != NOBODY).then_some(place as usize)
     }
 
     fn total(&self) -> u64 {
@@ -350,7 +403,7 @@ impl Roster for Settled<'_> {
     }
 
     fn has_slack(&self) -> bool {
-        self.0.root() & SLACK != 0
+        self.0.best_root().place & SLACK != 0
     }
 }
 
