@@ -46,6 +46,8 @@ pub(crate) enum Mode {
     Dr,
     /// Masquerading.
     Nat,
+    /// Tunnelling, IP in IP.
+    Tun,
 }
 
 impl Mode {
@@ -58,6 +60,7 @@ impl Mode {
         match self {
             Self::Dr => ForwardMode::Dr,
             Self::Nat => ForwardMode::Nat,
+            Self::Tun => ForwardMode::Tun,
         }
     }
 }
@@ -412,7 +415,7 @@ mod tests {
 
     #[test]
     fn a_point_that_cannot_be_read_is_refused() {
-        let error = run_point("{\"mode\":\"tun\"}").unwrap_err();
+        let error = run_point("{\"mode\":\"bridge\"}").unwrap_err();
         assert!(
             error
                 .to_string()

@@ -16,12 +16,9 @@ use model::fib::{Fib, FibBuilder, Hasher, Route};
 use model::ids::{IfaceId, PortId, REALS_MAX, WorkerId};
 use model::ledger::Ledger;
 use model::op::Op;
-use model::service::{
-    Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
-};
+use model::service::{Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
 use model::snapshot::{Interface, Interfaces, Snapshot};
 use model::time::Instant;
-use model::tunnel::Tunnel;
 use worker::memory::HugeFlowMemory;
 use worker::snapshot::{Publisher, channel};
 use worker::transmit::Exit;
@@ -36,6 +33,8 @@ const REALS: u32 = 16;
 /// The first of them.
 const FIRST_REAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 11);
 const RPORT: u16 = 8080;
+/// The director's address on their network.
+const OWN_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// Packets between the worker and Linux, who is not there.
 const RING_PACKETS: u32 = 1024;
 /// Jobs and events that may wait; there are none.
@@ -297,21 +296,20 @@ fn snapshot(point: &Point, hasher: &Hasher) -> Result<Snapshot, BenchError> {
         name: "bench".into(),
         mac: Mac(DIRECTOR_MAC),
         mtu: 1500,
-        addresses: Vec::new(),
+        // Where tunnels begin.
+        addresses: Prefix::new(Addr::from(OWN_IP), 24).into_iter().collect(),
     }]));
     ledger.set_fib(fib(hasher));
     ledger.apply(&Op::AddService { key: service, spec })?;
+    let mode = point.mode.forward();
     for number in 0..REALS {
         let real = RealKey {
             real_ip: Addr::from(real_ip(number)),
-            rport: RPORT,
+            rport: if mode.is_one_way() { VPORT } else { RPORT },
         };
-        let weight = Weight::new(1).unwrap_or_default();
         let spec = RealSpec {
-            mode: point.mode.forward(),
-            weight,
-            tunnel: Tunnel::default(),
-            limits: Thresholds::NONE,
+            mode,
+            ..RealSpec::default()
         };
         ledger.apply(&Op::AddReal {
             service,
