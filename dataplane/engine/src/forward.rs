@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What happens to a packet's bytes: rewriting, framing, fragmenting, error messages.
 
+pub mod echo;
 pub mod fragment;
 pub mod fragment_v6;
 pub mod icmp_error;

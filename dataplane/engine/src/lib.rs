@@ -19,6 +19,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod affinity;
+pub mod associations;
 mod connection;
 pub mod counters;
 mod defence;
