@@ -40,14 +40,14 @@ macro_rules! must_pass {
 must_pass! {
     dr_tcp expire_nodest_0 expire_nodest_1 frag_dr frag_nat frag_tun fwmark_nat icmp_dr icmp_nat
     icmp_tun icmp_v6_nat ip_options mtu_small_client_side nat_same_port nat_tcp nat_udp
-    no_destination non_syn non_syn_sloppy quiesce_existing reuse_0 reuse_1 reuse_1_nodest
-    reuse_2_dr reuse_3 sched_dh_eq sched_dh_v6 sched_dh_w sched_fo_eq sched_fo_w sched_lblc_eq
-    sched_lblc_w sched_lblcr_eq sched_lblcr_w sched_lc_eq sched_lc_w sched_mh_bigw sched_mh_eq
-    sched_mh_fallback sched_mh_port sched_mh_port_fallback sched_mh_port_v6 sched_mh_v6 sched_mh_w
-    sched_mh_w0 sched_nq_eq sched_nq_w sched_ovf_eq sched_ovf_w sched_rr_eq sched_rr_w sched_sed_eq
-    sched_sed_w sched_sh_eq sched_sh_fallback sched_sh_port sched_sh_port_fallback sched_sh_port_v6
-    sched_sh_v6 sched_sh_w sched_twos_eq sched_twos_w sched_wlc_big sched_wlc_eq sched_wlc_w
-    sched_wrr_eq sched_wrr_gcd sched_wrr_mixed sched_wrr_w server_side_unknown tcp_states_nat
+    no_destination non_syn non_syn_sloppy quiesce_existing reuse_0 reuse_1 reuse_1_nodest reuse_2_dr
+    reuse_3 sched_dh_eq sched_dh_v6 sched_dh_w sched_fo_eq sched_fo_w sched_lblc_eq sched_lblc_w
+    sched_lblcr_eq sched_lblcr_w sched_lc_eq sched_lc_w sched_mh_bigw sched_mh_eq sched_mh_fallback
+    sched_mh_port sched_mh_port_fallback sched_mh_port_v6 sched_mh_v6 sched_mh_w sched_mh_w0
+    sched_nq_eq sched_nq_w sched_ovf_eq sched_ovf_w sched_rr_eq sched_rr_w sched_sed_eq sched_sed_w
+    sched_sh_eq sched_sh_fallback sched_sh_port sched_sh_port_fallback sched_sh_port_v6 sched_sh_v6
+    sched_sh_w sched_twos_eq sched_twos_w sched_wlc_big sched_wlc_eq sched_wlc_w sched_wrr_eq
+    sched_wrr_gcd sched_wrr_mixed sched_wrr_w sctp_nat server_side_unknown tcp_states_nat
     tcp_states_secure tcp_timeouts thresh_fo thresh_lc thresh_mh thresh_mh_fallback thresh_nq
     thresh_ovf thresh_rr thresh_sed thresh_sh thresh_sh_fallback thresh_wlc thresh_wrr timeouts_set
     tun_gre tun_gue_csum tun_gue_remcsum tun_ipip tun_nopmtu v6_dr v6_nat v6_tun_gue

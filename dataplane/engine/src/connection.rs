@@ -6,16 +6,19 @@ use model::classifier::Marked;
 use model::fib::{Hop, NextHopId};
 use model::ids::RealId;
 use model::service::{ForwardMode, Protocol, RealServer, RealState, VirtualService, Weight};
-use model::snapshot::{ServiceSet, Snapshot, TCP_ESTABLISHED, Timeouts};
+use model::snapshot::{ServiceSet, Snapshot};
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::ipv4::IpProtocol;
 use wire::packet::Parsed;
+use wire::sctp::ChunkType;
 
 use crate::engine::{Context, Engine};
 use crate::flow_table::{
     Direction, FlowFlags, FlowId, FlowKey, FlowMemory, HotEntry, NO_HOP, NewFlow,
 };
 use crate::sched::Request;
+use crate::sctp_state::SctpState;
+use crate::state::{self, State};
 use crate::tcp_state::{Sight, TcpState, flags};
 
 /// What following a packet needs of its connection, copied out of the entry.
@@ -111,7 +114,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         &mut self,
         key: &FlowKey,
         real: RealId,
-        parsed: &Parsed,
+        (packet, parsed): (&B, &Parsed),
         cx: &Context<'_, P>,
     ) -> Option<FlowId>
     where
@@ -129,15 +132,16 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             one_way: mode.is_one_way(),
             secure: self.defences.secure_tcp(),
         };
-        let state = first_state(parsed, sight);
+        let none = State::of(key.protocol, 0);
+        let state = none.advance(packet.bytes(), parsed, Direction::Inbound, sight);
         let new = NewFlow {
             inbound: *key,
             outbound,
             real,
             service: server.service,
             flags,
-            state: TcpState::None as u8,
-            timeout_ms: timeout_ms(parsed.protocol, state, &cx.snapshot.timeouts),
+            state: none.number(),
+            timeout_ms: state.timeout_ms(&cx.snapshot.timeouts),
             now_ms: cx.now_ms(),
         };
         let hash = self.flows.hash(key);
@@ -154,19 +158,19 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     }
 
     /// Whether a packet finds a connection that has to give way, which is forgotten then: one that
-    /// is over or whose server is quiesced, to a SYN (`is_new_conn_expected`, sysctls
+    /// is over or whose server is quiesced, to a SYN or INIT (`is_new_conn_expected`, sysctls
     /// `conn_reuse_mode` and `expire_nodest_conn`), one whose server was deleted, to any packet.
     pub(crate) fn reopens<P>(
         &mut self,
         (id, direction): (FlowId, Direction),
-        parsed: &Parsed,
+        (packet, parsed): (&B, &Parsed),
         cx: &Context<'_, P>,
     ) -> bool
     where
         P: PacketPool<Buf = B>,
     {
         let tunables = &cx.snapshot.tunables;
-        let starts = parsed.tcp_flags & flags::SYN != 0 && direction == Direction::Inbound;
+        let starts = direction == Direction::Inbound && starts(packet.bytes(), parsed);
         if !starts && !tunables.expire_nodest_conn {
             return false;
         }
@@ -227,7 +231,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         id: FlowId,
         direction: Direction,
         server: &RealServer,
-        parsed: &Parsed,
+        (packet, parsed): (&B, &Parsed),
         cx: &Context<'_, P>,
     ) where
         P: PacketPool<Buf = B>,
@@ -252,28 +256,25 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 }
             }
         }
-        let old = TcpState::from_number(hot.state);
-        let mut state = old;
-        if parsed.protocol == IpProtocol::TCP {
-            let sight = Sight {
-                one_way: hot.flags().contains(FlowFlags::NO_OUTPUT),
-                secure: self.defences.secure_tcp(),
-            };
-            state = old.advance(parsed.tcp_flags, direction, sight);
-            if state != old {
-                hot.state = state as u8;
-                let was_inactive = hot.flags().contains(FlowFlags::INACTIVE);
-                if was_inactive == state.is_active() {
-                    set_active(hot, state.is_active());
-                    if let Some(counters) = real {
-                        counters.count(!was_inactive, false);
-                        counters.count(was_inactive, true);
-                    }
-                    self.sched.shifted(server.id);
+        let old = State::of(hot.protocol(), hot.state);
+        let sight = Sight {
+            one_way: hot.flags().contains(FlowFlags::NO_OUTPUT),
+            secure: self.defences.secure_tcp(),
+        };
+        let state = old.advance(packet.bytes(), parsed, direction, sight);
+        if state != old {
+            hot.state = state.number();
+            let was_inactive = hot.flags().contains(FlowFlags::INACTIVE);
+            if was_inactive == state.is_active() {
+                set_active(hot, state.is_active());
+                if let Some(counters) = real {
+                    counters.count(!was_inactive, false);
+                    counters.count(was_inactive, true);
                 }
+                self.sched.shifted(server.id);
             }
         }
-        let timeout_ms = timeout_ms(parsed.protocol, state, &cx.snapshot.timeouts);
+        let timeout_ms = state.timeout_ms(&cx.snapshot.timeouts);
         let before_ms = core::mem::replace(&mut hot.timeout_ms, timeout_ms);
         if timeout_ms < before_ms {
             self.wheel.rearm(&mut self.flows, id, now_ms);
@@ -322,17 +323,14 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
 
 /// Whether a SYN may find a connection over (`is_new_conn_expected`).
 fn is_over(hot: &HotEntry, conn_reuse_mode: u8) -> bool {
-    match TcpState::from_number(hot.state) {
-        TcpState::TimeWait | TcpState::Close => conn_reuse_mode != 0,
-        TcpState::FinWait => conn_reuse_mode & 2 != 0 && hot.flags().contains(FlowFlags::NO_OUTPUT),
-        TcpState::None
-        | TcpState::Established
-        | TcpState::SynSent
-        | TcpState::SynRecv
-        | TcpState::CloseWait
-        | TcpState::LastAck
-        | TcpState::Listen
-        | TcpState::SynAck => false,
+    match State::of(hot.protocol(), hot.state) {
+        State::Tcp(TcpState::TimeWait | TcpState::Close) | State::Sctp(SctpState::Closed) => {
+            conn_reuse_mode != 0
+        }
+        State::Tcp(TcpState::FinWait) => {
+            conn_reuse_mode & 2 != 0 && hot.flags().contains(FlowFlags::NO_OUTPUT)
+        }
+        State::Tcp(_) | State::Udp | State::Sctp(_) => false,
     }
 }
 
@@ -355,24 +353,13 @@ fn outbound_key(inbound: &FlowKey, server: &RealServer) -> FlowKey {
     }
 }
 
-/// The state that a connection's first packet brings it to.
-fn first_state(parsed: &Parsed, sight: Sight) -> TcpState {
-    if parsed.protocol == IpProtocol::TCP {
-        TcpState::None.advance(parsed.tcp_flags, Direction::Inbound, sight)
-    } else {
-        TcpState::None
+/// Whether a packet only ever starts a connection (`is_new_conn`).
+#[inline]
+fn starts(bytes: &[u8], parsed: &Parsed) -> bool {
+    if parsed.tcp_flags & flags::SYN != 0 {
+        return true;
     }
-}
-
-fn timeout_ms(protocol: IpProtocol, state: TcpState, timeouts: &Timeouts) -> u32 {
-    if protocol == IpProtocol::UDP {
-        return timeouts.udp_ms;
-    }
-    let [_, established, ..] = timeouts.tcp_ms;
-    const { assert!(TCP_ESTABLISHED == 1, "the pattern above") };
-    timeouts
-        .tcp_ms
-        .get(state as usize)
-        .copied()
-        .unwrap_or(established)
+    parsed.protocol == IpProtocol::SCTP
+        && state::sctp(bytes, parsed)
+            .is_some_and(|packet| packet.first_chunk() == Some(ChunkType::INIT))
 }

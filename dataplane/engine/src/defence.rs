@@ -19,14 +19,16 @@ use model::service::{Protocol, RealKey, RealState};
 use model::snapshot::{Interface, ServiceSet};
 use model::tunables::{Defence, Tunables};
 use wire::buffer::{PacketBuf, PacketPool};
-use wire::ipv4::IpProtocol;
 use wire::packet::{Fragment, Parsed};
+use wire::sctp::ChunkType;
 
 use crate::egress::own_address;
 use crate::engine::{Context, Engine};
 use crate::flow_table::{FlowId, FlowMemory, HotEntry};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::lower_ttl;
+use crate::sctp_state::SctpState;
+use crate::state::{self, State};
 use crate::tcp_state::{TcpState, flags};
 use crate::verdict::DropReason;
 
@@ -139,20 +141,13 @@ impl Defences {
 
     /// Whether `drop_entry` ends a connection that it has come by (`ip_vs_random_dropentry`).
     fn ends(&mut self, hot: &HotEntry, now_ms: u32) -> bool {
-        if IpProtocol(hot.protocol()) != IpProtocol::TCP {
-            return self.ends_idle(hot, now_ms);
-        }
-        match TcpState::from_number(hot.state) {
-            TcpState::SynRecv | TcpState::SynAck => true,
-            TcpState::Established => self.ends_idle(hot, now_ms),
-            TcpState::None
-            | TcpState::SynSent
-            | TcpState::FinWait
-            | TcpState::TimeWait
-            | TcpState::Close
-            | TcpState::CloseWait
-            | TcpState::LastAck
-            | TcpState::Listen => false,
+        match State::of(hot.protocol(), hot.state) {
+            State::Tcp(TcpState::SynRecv | TcpState::SynAck)
+            | State::Sctp(SctpState::Init1 | SctpState::Init) => true,
+            State::Tcp(TcpState::Established)
+            | State::Sctp(SctpState::Established)
+            | State::Udp => self.ends_idle(hot, now_ms),
+            State::Tcp(_) | State::Sctp(_) => false,
         }
     }
 
@@ -278,16 +273,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
 /// Whether a packet comes from a NAT server and is not the end of what it is of: no reset, no
 /// abort. Only asked about packets of no connection that would be routed on.
 pub(crate) fn is_stray<P: PacketPool>(bytes: &[u8], parsed: &Parsed, cx: &Context<'_, P>) -> bool {
-    /// The chunk type ABORT (RFC 9260 §3.3.7), the first octet behind the header.
-    const SCTP_ABORT: u8 = 6;
-    const SCTP_HEADER_LEN: usize = 12;
     let Some(protocol) = Protocol::from_number(parsed.protocol.0) else {
         return false;
     };
-    let first_chunk = usize::from(parsed.l4_offset) + SCTP_HEADER_LEN;
+    let first_chunk = || state::sctp(bytes, parsed).and_then(|packet| packet.first_chunk());
     let ends = match protocol {
         Protocol::Tcp => parsed.tcp_flags & flags::RST != 0,
-        Protocol::Sctp => bytes.get(first_chunk) == Some(&SCTP_ABORT),
+        Protocol::Sctp => first_chunk() == Some(ChunkType::ABORT),
         Protocol::Udp => false,
     };
     let real = RealKey {

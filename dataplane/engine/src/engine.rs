@@ -16,7 +16,7 @@ use crate::defence::Defences;
 use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
 use crate::fragments::Fragments;
 use crate::sched::{Random, Schedulers};
-use crate::tcp_state::TcpState;
+use crate::state::State;
 use crate::timer_wheel::TimerWheel;
 use crate::tunnel::Tunnels;
 use crate::verdict::{DropReason, Output, Verdict};
@@ -107,8 +107,8 @@ pub struct ConnectionView {
     pub service: ServiceId,
     /// The server's slot.
     pub real: RealId,
-    /// TCP state; of UDP [`TcpState::None`].
-    pub state: TcpState,
+    /// Its state.
+    pub state: State,
     /// Milliseconds until it is forgotten if nothing more comes.
     pub expires_ms: u32,
     /// Packets from the client.
@@ -242,7 +242,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 vport: hot.vport(),
                 service: hot.service(),
                 real: hot.real(),
-                state: TcpState::from_number(hot.state),
+                state: State::of(hot.protocol(), hot.state),
                 expires_ms: hot
                     .timeout_ms
                     .saturating_sub(now_ms.wrapping_sub(hot.last_seen_ms)),

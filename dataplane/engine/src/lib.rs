@@ -35,6 +35,7 @@ mod related;
 pub mod sched;
 pub mod sctp_state;
 pub mod sequence;
+pub mod state;
 pub mod stats;
 pub mod tcp_state;
 #[cfg(any(test, feature = "testing"))]

@@ -19,6 +19,7 @@ use wire::ethernet::Ethernet;
 use wire::icmpv6;
 use wire::ipv4::IpProtocol;
 use wire::packet::{Fragment, Kind, ParseError, Parsed, parse};
+use wire::sctp::ChunkType;
 
 use crate::affinity;
 use crate::connection::service_of;
@@ -30,6 +31,7 @@ use crate::forward::icmp_error::Trouble;
 use crate::forward::{lower_ttl, mss, nat, options};
 use crate::home::Decision;
 use crate::related::{self, Related};
+use crate::state;
 use crate::verdict::{DropReason, Note, PuntClass, Verdict};
 
 /// How a packet came to this worker.
@@ -87,7 +89,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let snapshot = cx.snapshot;
         let key = FlowKey::of(parsed);
         if let Some(found) = self.find(&key, &snapshot.services)
-            && !self.reopens(found, parsed, cx)
+            && !self.reopens(found, (&packet, parsed), cx)
         {
             return self.follow(packet, parsed, iface, found, cx);
         }
@@ -114,7 +116,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some(service) = service_of(&key, snapshot) else {
             return self.route(packet, parsed, iface, cx);
         };
-        if !opens(parsed, &snapshot.tunables) {
+        if parsed.protocol == IpProtocol::SCTP && parsed.l4_len() < SCTP_LEN_MIN {
+            return self.discard(packet, DropReason::RxMalformedL4, cx);
+        }
+        if !opens(packet.bytes(), parsed, &snapshot.tunables) {
             // Not the start of a connection we know: Linux answers with a reset.
             return self.punt(packet, parsed, iface, PuntClass::Local, cx);
         }
@@ -134,7 +139,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 return self.discard(packet, DropReason::NoRealServer, cx);
             }
         };
-        match self.open(&key, real, parsed, cx) {
+        match self.open(&key, real, (&packet, parsed), cx) {
             Some(id) => self.follow(packet, parsed, iface, (id, Direction::Inbound), cx),
             None => self.discard(packet, DropReason::TableFull, cx),
         }
@@ -189,7 +194,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if real.state == RealState::Deleted {
             return self.end_at_deleted(packet, parsed, ingress, real, cx);
         }
-        self.account(id, Direction::Inbound, real, parsed, cx);
+        self.account(id, Direction::Inbound, real, (&packet, parsed), cx);
         let virtual_ip = flow.virtual_ip;
         let hop = self.hop(id, Direction::Inbound, real.key.real_ip, cx);
         if !lower_ttl(&mut packet, parsed) {
@@ -244,7 +249,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some(mut packet) = self.let_travel(packet, parsed, ingress, hop, cx) else {
             return;
         };
-        self.account(id, Direction::Outbound, real, parsed, cx);
+        self.account(id, Direction::Outbound, real, (&packet, parsed), cx);
         clamp_mss(&mut packet, parsed, real, cx.snapshot);
         let service = (flow.virtual_ip, flow.vport);
         if !nat::rewrite(&mut packet, parsed, nat::End::Source, service) {
@@ -328,6 +333,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     }
 }
 
+/// Bytes of an SCTP packet with the header of one chunk (`sctp_conn_schedule` drops less).
+const SCTP_LEN_MIN: u32 = 16;
+
 /// Lowers what a SYN announces to what its service allows; any other packet costs one comparison.
 #[inline]
 fn clamp_mss<B: PacketBuf>(
@@ -355,11 +363,22 @@ fn of_a_service(parsed: &Parsed, snapshot: &Snapshot) -> bool {
         || snapshot.classifier.may_mark(source, destination)
 }
 
-/// Whether a packet may open a connection (`tcp_conn_schedule`, `udp_conn_schedule`).
-fn opens(parsed: &Parsed, tunables: &Tunables) -> bool {
+/// Whether a packet may open a connection (`tcp_conn_schedule`, `udp_conn_schedule`,
+/// `sctp_conn_schedule`).
+fn opens(bytes: &[u8], parsed: &Parsed, tunables: &Tunables) -> bool {
     use crate::tcp_state::flags::{RST, SYN};
-    let (set, reset) = (parsed.tcp_flags & SYN != 0, parsed.tcp_flags & RST != 0);
-    parsed.protocol != IpProtocol::TCP || (set || tunables.sloppy_tcp) && !reset
+    match parsed.protocol {
+        IpProtocol::TCP => {
+            let (set, reset) = (parsed.tcp_flags & SYN != 0, parsed.tcp_flags & RST != 0);
+            (set || tunables.sloppy_tcp) && !reset
+        }
+        IpProtocol::SCTP => match state::sctp(bytes, parsed).and_then(|sctp| sctp.first_chunk()) {
+            Some(ChunkType::INIT) => true,
+            Some(ChunkType::ABORT) | None => false,
+            Some(_) => tunables.sloppy_sctp,
+        },
+        _ => true,
+    }
 }
 
 /// Why a frame is none of this interface's business, or asks for what a router must not do.

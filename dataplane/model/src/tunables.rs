@@ -30,6 +30,8 @@ pub struct Tunables {
     pub pmtu_disc: bool,
     /// Whether TCP connections follow the table in which a client alone establishes nothing.
     pub secure_tcp: Defence,
+    /// Any SCTP packet but an ABORT may open a connection.
+    pub sloppy_sctp: bool,
     /// Any TCP segment but a reset may open a connection.
     pub sloppy_tcp: bool,
     /// Connections that a worker opens per second at most; 0 = as many as it likes.
@@ -63,6 +65,7 @@ impl Tunables {
             "nat_icmp_send" => self.nat_icmp_send = on,
             "pmtu_disc" => self.pmtu_disc = on,
             "secure_tcp" => return set(&mut self.secure_tcp),
+            "sloppy_sctp" => self.sloppy_sctp = on,
             "sloppy_tcp" => self.sloppy_tcp = on,
             _ => return false,
         }
@@ -133,6 +136,7 @@ impl Default for Tunables {
             nat_icmp_send: false,
             pmtu_disc: true,
             secure_tcp: Defence::Off,
+            sloppy_sctp: false,
             sloppy_tcp: false,
             new_flows_per_s: 0,
             icmp_errors_per_s: 1000,

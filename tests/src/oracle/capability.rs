@@ -14,7 +14,7 @@ use super::ipvsadm::{self, LineError};
 
 /// Sysctls whose default is how the engine behaves, and that default
 /// (`Documentation/networking/ipvs-sysctl.rst`).
-const DEFAULTS: [(&str, &str); 9] = [
+const DEFAULTS: [(&str, &str); 8] = [
     ("net.ipv4.icmp_ratelimit", "0"),
     ("net.ipv4.icmp_ratemask", "0"),
     ("net.ipv4.ip_forward", "1"),
@@ -22,7 +22,6 @@ const DEFAULTS: [(&str, &str); 9] = [
     ("net.ipv4.vs.cache_bypass", "0"),
     ("net.ipv4.vs.ignore_tunneled", "0"),
     ("net.ipv4.vs.schedule_icmp", "0"),
-    ("net.ipv4.vs.sloppy_sctp", "0"),
     ("net.ipv6.conf.all.forwarding", "1"),
 ];
 

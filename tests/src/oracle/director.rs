@@ -359,17 +359,15 @@ fn scheduler_words(spec: &ServiceSpec) -> String {
 }
 
 fn connection_row(view: &ConnectionView, client: String, real: &RealServer) -> ConnectionRow {
-    let (protocol, state) = match Protocol::from_number(view.protocol) {
-        Some(Protocol::Tcp) => ("TCP".to_owned(), view.state.name()),
-        Some(Protocol::Udp) => ("UDP".to_owned(), "UDP"),
-        Some(Protocol::Sctp) => ("SCTP".to_owned(), view.state.name()),
-        None => (format!("{}", view.protocol), "NONE"),
+    let protocol = match Protocol::from_number(view.protocol) {
+        Some(protocol) => protocol.name().to_uppercase(),
+        None => view.protocol.to_string(),
     };
     let rport = real.key.port_of(view.vport);
     ConnectionRow {
         protocol,
         expire: u64::from(view.expires_ms / 1000),
-        state: state.into(),
+        state: view.state.name().into(),
         client,
         virtual_service: Endpoint(view.virtual_ip, view.vport).to_string(),
         real: Endpoint(real.key.real_ip, rport).to_string(),

@@ -171,7 +171,9 @@ fn options(
         match option {
             "-t" => options.service = Some(service(Protocol::Tcp, value()?, malformed)?),
             "-u" => options.service = Some(service(Protocol::Udp, value()?, malformed)?),
-            "--sctp-service" => return missing("SCTP"),
+            "--sctp-service" => {
+                options.service = Some(service(Protocol::Sctp, value()?, malformed)?);
+            }
             "-f" => {
                 let mark = value()?.parse().map_err(|_| malformed("bad mark"))?;
                 options.mark = Some(mark);

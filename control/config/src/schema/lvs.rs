@@ -54,6 +54,10 @@ pub(super) static LVS: Table = Table {
             "A client alone establishes nothing: 0 off, 1 while memory is short, 3 always.",
         ),
         flag(
+            "sloppy_sctp",
+            "Any SCTP packet but an ABORT opens an association.",
+        ),
+        flag(
             "sloppy_tcp",
             "Any TCP segment but a reset opens a connection.",
         ),

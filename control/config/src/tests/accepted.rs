@@ -67,6 +67,7 @@ fn every_key_of_lvs_is_the_tunable_of_its_name() {
         ),
         ("nat_icmp_send = true", "nat_icmp_send", 1),
         ("secure_tcp = 3", "secure_tcp", 3),
+        ("sloppy_sctp = true", "sloppy_sctp", 1),
         ("sloppy_tcp = true", "sloppy_tcp", 1),
     ] {
         let mut one = Tunables::default();

@@ -235,11 +235,7 @@ pub(super) fn connections(
             client: Endpoint(view.client_ip, view.cport).to_string(),
             virtual_service: Endpoint(view.virtual_ip, view.vport).to_string(),
             server: server.unwrap_or_default(),
-            state: match protocol {
-                Some(Protocol::Udp) => "UDP",
-                Some(Protocol::Tcp | Protocol::Sctp) | None => view.state.name(),
-            }
-            .to_owned(),
+            state: view.state.name().to_owned(),
             expires_s: u64::from(view.expires_ms / 1000),
             packets: u64::from(view.packets),
             worker: worker.0,

@@ -71,10 +71,13 @@ fn learning_again_takes_the_new_server_and_no_further_room() {
 #[test]
 fn the_oldest_makes_way_and_memory_stays_what_it_was() {
     let mut associations = with_room();
-    let room = (
-        associations.order.capacity(),
-        associations.servers.capacity(),
-    );
+    let memory = |associations: &Associations| {
+        (
+            associations.order.capacity(),
+            associations.servers.allocation_size(),
+        )
+    };
+    let before = memory(&associations);
     let max = u32::try_from(ASSOCIATIONS_MAX).unwrap();
     for tag in 1..=3 * max {
         associations.learn(key(tag), served(tag));
@@ -86,9 +89,5 @@ fn the_oldest_makes_way_and_memory_stays_what_it_was() {
         Some(served(2 * max + 1))
     );
     assert_eq!(associations.find(&key(3 * max)), Some(served(3 * max)));
-    let after = (
-        associations.order.capacity(),
-        associations.servers.capacity(),
-    );
-    assert_eq!(after, room);
+    assert_eq!(memory(&associations), before);
 }

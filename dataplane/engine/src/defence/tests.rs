@@ -6,6 +6,8 @@ use std::vec::Vec;
 use wire::builder::Frame;
 use wire::tcp::flags::{ACK, FIN, PSH, RST, SYN};
 
+use crate::ConnectionView;
+use crate::state::State;
 use crate::tcp_state::TcpState;
 use crate::testing::Bench;
 use crate::verdict::DropReason;
@@ -30,7 +32,11 @@ fn from_server(bench: &mut Bench, server: u8, cport: u16, flags: u8) -> std::str
 }
 
 fn states(bench: &Bench) -> Vec<TcpState> {
-    bench.connections(0).iter().map(|view| view.state).collect()
+    let of_tcp = |view: &ConnectionView| match view.state {
+        State::Tcp(state) => Some(state),
+        State::Udp | State::Sctp(_) => None,
+    };
+    bench.connections(0).iter().filter_map(of_tcp).collect()
 }
 
 /// How many of `count` SYNs pass.

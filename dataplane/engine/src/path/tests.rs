@@ -7,6 +7,7 @@ mod fragments;
 mod listen;
 mod mss;
 mod punts;
+mod sctp;
 mod services;
 mod transit;
 mod vlans;

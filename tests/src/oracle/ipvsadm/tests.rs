@@ -134,7 +134,6 @@ fn what_is_not_there_yet_is_named() {
         ("-A -t 10.0.0.100:80 -s dlb", "scheduler dlb"),
         ("-A -t 10.0.0.100:80 -s rr -p 300", "persistence"),
         ("-A -u 10.0.0.100:53 -s rr -o", "one-packet scheduling"),
-        ("-A --sctp-service 10.0.0.100:80", "SCTP"),
     ] {
         assert_eq!(said(line), format!("unsupported: {what}"), "{line}");
     }

@@ -2,6 +2,7 @@
 //! Packets of connections: opened, followed, reset, reopened, forgotten.
 
 use super::*;
+use crate::state::State;
 use crate::tcp_state::TcpState;
 
 #[test]
@@ -188,13 +189,19 @@ fn a_connection_is_active_while_it_opens_and_flows_and_inactive_after_fin() {
     assert_eq!(load(&bench), (1, 0), "SYN_RECV");
     let from_client = |flags| Frame::tcp("10.0.0.9:1000", "10.0.0.100:80").flags(flags);
     bench.send(0, &from_client(ACK).build());
-    assert_eq!(bench.connections(0)[0].state, TcpState::Established);
+    assert_eq!(
+        bench.connections(0)[0].state,
+        State::Tcp(TcpState::Established)
+    );
     assert_eq!(load(&bench), (1, 0));
     bench.send(0, &from_client(FIN | ACK).build());
-    assert_eq!(bench.connections(0)[0].state, TcpState::CloseWait);
+    assert_eq!(
+        bench.connections(0)[0].state,
+        State::Tcp(TcpState::CloseWait)
+    );
     assert_eq!(load(&bench), (0, 1));
     bench.send(0, &from_client(RST).build());
-    assert_eq!(bench.connections(0)[0].state, TcpState::Close);
+    assert_eq!(bench.connections(0)[0].state, State::Tcp(TcpState::Close));
     assert_eq!(bench.connections(0)[0].expires_ms, 10_000);
 }
 
@@ -261,7 +268,7 @@ fn closed() -> Bench {
         1,
         &from_server(Frame::tcp("10.1.0.12:80", "10.0.0.9:1000").flags(RST)),
     );
-    assert_eq!(bench.connections(0)[0].state, TcpState::Close);
+    assert_eq!(bench.connections(0)[0].state, State::Tcp(TcpState::Close));
     bench
 }
 
@@ -280,7 +287,7 @@ fn with_conn_reuse_mode_0_a_closed_connection_opens_again_where_it_was() {
     bench.apply("reuse 0");
     let line = only(bench.say(0, &syn(1000, "10.0.0.100:80").build()));
     assert!(line.starts_with("send 1 to 10.1.0.12"), "{line}");
-    assert_eq!(bench.connections(0)[0].state, TcpState::SynRecv);
+    assert_eq!(bench.connections(0)[0].state, State::Tcp(TcpState::SynRecv));
     assert_eq!(bench.board(0).worker.connections.get(), 1);
 }
 
@@ -293,7 +300,7 @@ fn a_syn_on_fin_wait_of_dr_is_new_in_mode_2_only() {
         for flags in [SYN, ACK, FIN | ACK] {
             bench.send(0, &from_client(flags).build());
         }
-        assert_eq!(bench.connections(0)[0].state, TcpState::FinWait);
+        assert_eq!(bench.connections(0)[0].state, State::Tcp(TcpState::FinWait));
         bench.send(0, &from_client(SYN).build());
         assert_eq!(
             bench.board(0).worker.connections.get(),
