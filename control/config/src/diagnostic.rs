@@ -118,6 +118,10 @@ codes! {
     MssWithoutTcp = "PS0330",
     /// Something for datagrams on a service that gets none.
     UdpOnly = "PS0331",
+    /// Something for a TCP stream on a service that has none.
+    TcpOnly = "PS0333",
+    /// Something that has to see both directions, and a server that answers its client itself.
+    NeedsBothWays = "PS0334",
     /// A rule that no packet can fit.
     MarkFamily = "PS0332",
     /// No `[[port]]`.

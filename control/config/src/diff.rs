@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use model::op::Op;
+use model::service::Helper;
 
 use crate::types::{Config, Limits, Port, Server, Service};
 
@@ -143,6 +144,12 @@ impl Diff {
             change("mss_clamp", &mss(old), &mss(new)),
             change("persistence", &persistence(old), &persistence(new)),
             change(
+                "client_address",
+                old.client_address.name(),
+                new.client_address.name(),
+            ),
+            change("helper", helper(old), helper(new)),
+            change(
                 "one_packet",
                 &old.one_packet.to_string(),
                 &new.one_packet.to_string(),
@@ -238,6 +245,10 @@ fn mss(service: &Service) -> String {
     service
         .mss_clamp
         .map_or_else(|| "as announced".to_owned(), |bytes| bytes.to_string())
+}
+
+fn helper(service: &Service) -> &'static str {
+    service.helper.map_or("none", Helper::name)
 }
 
 fn persistence(service: &Service) -> String {

@@ -7,6 +7,7 @@ mod persistence;
 mod port;
 mod scheduler;
 mod service;
+mod stream;
 mod tunnel;
 
 use std::collections::HashMap;

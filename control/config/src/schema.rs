@@ -479,6 +479,22 @@ static SERVICE: Table = Table {
             doc: "Bytes of the largest TCP segment that either side may announce in its SYN.",
             example: "1400",
         },
+        Key {
+            name: "client_address",
+            kind: Kind::OneOf(&["none", "proxy_v1", "proxy_v2", "toa"]),
+            preset: Preset::Text("none"),
+            change: Change::Live,
+            doc: "How servers are told who the client is: PROXY protocol or TCP option; TCP alone.",
+            example: "",
+        },
+        Key {
+            name: "helper",
+            kind: Kind::OneOf(&["none", "ftp"]),
+            preset: Preset::Text("none"),
+            change: Change::Live,
+            doc: "Follow what connections announce: FTP's data connections; TCP alone.",
+            example: "",
+        },
         section(
             "persistence",
             Kind::Table(&PERSISTENCE),

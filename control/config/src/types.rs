@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use model::addr::Prefix;
 use model::classifier::{Classifier, MarkRule};
-use model::service::{ForwardMode, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
+use model::service::{
+    ClientAddress, ForwardMode, Helper, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec,
+};
 use model::service::{Persistence, Protocol, SchedulerFlags, Thresholds, Weight};
 use model::snapshot::{PUNT_CLASSES, Tunables};
 use model::tunnel::Tunnel;
@@ -285,6 +287,10 @@ pub struct Service {
     pub persistence: Option<Persistence>,
     /// Whether every datagram is scheduled by itself.
     pub one_packet: bool,
+    /// How its servers learn who the client is.
+    pub client_address: ClientAddress,
+    /// What reads along in its connections.
+    pub helper: Option<Helper>,
     /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
     pub drain_s: Option<u32>,
     /// Its servers, in the order of the file.
@@ -302,6 +308,8 @@ impl Service {
             mss_clamp: self.mss_clamp,
             persistence: self.persistence,
             one_packet: self.one_packet,
+            client_address: self.client_address,
+            helper: self.helper,
             ..ServiceSpec::default()
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Flow {
     pub(crate) virtual_ip: Addr,
     pub(crate) vport: u16,
     pub(crate) mode: ForwardMode,
+    /// Its stream is changed.
+    pub(crate) adjusted: bool,
 }
 
 impl FlowKey {
@@ -220,6 +222,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             virtual_ip: hot.virtual_ip(),
             vport: hot.vport(),
             mode: hot.mode(),
+            adjusted: hot.flags().contains(FlowFlags::ADJUSTED),
         };
         Some((flow, real))
     }

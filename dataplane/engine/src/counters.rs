@@ -97,6 +97,8 @@ worker_counters! {
     polls_idle,
     /// Times the worker slept.
     sleeps,
+    /// Packets that had no room for the option with the client's address.
+    toa_no_room,
     /// ICMP errors not sent because of their rate limit.
     icmp_errors_suppressed,
 }

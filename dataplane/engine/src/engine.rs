@@ -16,7 +16,9 @@ use crate::defence::Defences;
 use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
 use crate::fragments::Fragments;
 use crate::sched::{Random, Schedulers};
+use crate::sequence::Sequences;
 use crate::state::State;
+use crate::stream::About;
 use crate::timer_wheel::TimerWheel;
 use crate::tunnel::Tunnels;
 use crate::verdict::{DropReason, Output, Verdict};
@@ -80,6 +82,8 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) sched: Schedulers,
     pub(crate) waiting: Waiting<B>,
     pub(crate) fragments: Fragments<B>,
+    pub(crate) sequences: Sequences<About>,
+    pub(crate) changes_streams: bool,
     pub(crate) ident: u16,
     pub(crate) tunnels: Tunnels,
     pub(crate) defences: Defences,
@@ -133,17 +137,21 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             .unwrap_or_else(|| Arc::new(Board::new(0)));
         #[expect(clippy::cast_possible_truncation, reason = "any 16 bits will do")]
         let ident = seed as u16;
+        let flows = FlowTable::new(memory, flow_key);
+        let flows_max = u32::try_from(flows.capacity()).unwrap_or(u32::MAX);
         let sched = Schedulers::new(&boards, Arc::clone(&board), worker, seed);
         Self {
             worker,
             tunnels: Tunnels::new(seed, worker, boards.len()),
             defences: Defences::new(boards.len()),
             board,
-            flows: FlowTable::new(memory, flow_key),
+            flows,
             wheel: TimerWheel::new(wrapping_ms(now)),
             sched,
             waiting: Waiting::new(hasher.clone()),
             fragments: Fragments::new(hasher),
+            sequences: Sequences::new(flows_max),
+            changes_streams: false,
             ident,
             icmp_second: 0,
             icmp_sent: 0,
@@ -169,8 +177,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.generation = cx.snapshot.generation;
             self.sched.sync(cx.snapshot, cx.now);
             self.sync_defences(cx);
+            self.sync_streams(cx);
         }
         self.defend(budget, cx);
+        self.maintain_streams();
         self.sched.tick(&cx.snapshot.services, cx.now);
         if self.fib_generation != cx.snapshot.fib.generation {
             self.fib_generation = cx.snapshot.fib.generation;
@@ -281,6 +291,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             if let Some(counters) = self.board.real(real) {
                 counters.count(!inactive, false);
             }
+            self.unattend(id);
             self.wheel.cancel(&mut self.flows, id);
             self.flows.remove(id);
             self.board.worker.flows_expired.add(1);

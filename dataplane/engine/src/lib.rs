@@ -37,6 +37,7 @@ pub mod sctp_state;
 pub mod sequence;
 pub mod state;
 pub mod stats;
+mod stream;
 pub mod tcp_state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -32,6 +32,7 @@ use crate::forward::{lower_ttl, mss, nat, options};
 use crate::home::Decision;
 use crate::related::{self, Related};
 use crate::state;
+use crate::stream::Way;
 use crate::verdict::{DropReason, Note, PuntClass, Verdict};
 
 /// How a packet came to this worker.
@@ -140,7 +141,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             }
         };
         match self.open(&key, real, (&packet, parsed), cx) {
-            Some(id) => self.follow(packet, parsed, iface, (id, Direction::Inbound), cx),
+            Some(id) if self.attend(id, cx) => {
+                self.follow(packet, parsed, iface, (id, Direction::Inbound), cx);
+            }
+            Some(id) => {
+                self.forget(id, Some(&snapshot.services));
+                self.discard(packet, DropReason::StreamTableFull, cx);
+            }
             None => self.discard(packet, DropReason::TableFull, cx),
         }
     }
@@ -215,6 +222,32 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::RxMalformedIp, cx);
         }
         clamp_mss(&mut packet, parsed, real, cx.snapshot);
+        let way = Way {
+            id,
+            flow,
+            real,
+            hop,
+        };
+        if flow.adjusted {
+            self.pass_in(packet, parsed, &way, cx);
+        } else {
+            self.deliver(packet, parsed, &way, cx);
+        }
+    }
+
+    /// The last part of a packet's way to its server.
+    pub(crate) fn deliver<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        way: &Way<'_>,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let Way {
+            flow, real, hop, ..
+        } = *way;
         let rewritten = match flow.mode {
             ForwardMode::Dr => true,
             ForwardMode::Tun => {
@@ -251,11 +284,34 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         self.account(id, Direction::Outbound, real, (&packet, parsed), cx);
         clamp_mss(&mut packet, parsed, real, cx.snapshot);
-        let service = (flow.virtual_ip, flow.vport);
+        let way = Way {
+            id,
+            flow,
+            real,
+            hop,
+        };
+        if flow.adjusted {
+            self.pass_out(packet, parsed, &way, cx);
+        } else {
+            self.deliver_back(packet, parsed, &way, cx);
+        }
+    }
+
+    /// The last part of a packet's way to its client.
+    pub(crate) fn deliver_back<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        way: &Way<'_>,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let service = (way.flow.virtual_ip, way.flow.vport);
         if !nat::rewrite(&mut packet, parsed, nat::End::Source, service) {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
-        self.transmit(packet, parsed, hop, cx);
+        self.transmit(packet, parsed, way.hop, cx);
     }
 
     /// Ends a client's packet whose server was deleted: silently, as the kernel does, because the
@@ -474,4 +530,4 @@ fn reason_of(error: ParseError) -> DropReason {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

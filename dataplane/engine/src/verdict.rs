@@ -153,6 +153,10 @@ drop_reasons! {
     /// says: an IPv6 packet that chooses its own way, ICMP without a counterpart, or one longer
     /// than IPv4 can be (RFC 7915).
     Untranslatable = "untranslatable",
+    /// There is no room to remember how the connection's stream is changed.
+    StreamTableFull = "stream_table_full",
+    /// The segment has only a part of what has to be changed in its stream.
+    StreamCut = "stream_cut",
     /// The packet is larger than the next link and must not be fragmented.
     MtuExceeded = "mtu_exceeded",
     /// The route says so.

@@ -14,8 +14,8 @@ mod spec;
 
 pub use key::{Endpoint, Listen, Mark, PortRange, Protocol, RealKey, ServiceKey};
 pub use spec::{
-    ForwardMode, Persistence, PersistenceEngine, RealSpec, ServiceSpec, ServiceTimeouts,
-    Thresholds, Weight,
+    ClientAddress, ForwardMode, Helper, Persistence, PersistenceEngine, RealSpec, ServiceSpec,
+    ServiceTimeouts, Thresholds, Weight,
 };
 
 /// Where a real server is in its life.

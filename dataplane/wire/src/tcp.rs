@@ -3,6 +3,7 @@
 
 use core::ops::Range;
 
+use crate::checksum::Delta;
 use crate::{WireError, clamped};
 
 /// Bytes of a header without options.
@@ -209,6 +210,14 @@ impl<'a> TcpMut<'a> {
     #[inline]
     pub fn set_flags(&mut self, flags: u8) {
         self.header[13] = flags;
+    }
+
+    /// Sets the flag bits, the checksum with them.
+    pub fn update_flags(&mut self, flags: u8) {
+        let old = self.offset_and_flags();
+        self.set_flags(flags);
+        let delta = Delta::new().word(old, self.offset_and_flags());
+        self.set_checksum(delta.apply(self.checksum()));
     }
 
     /// Sets the receive window.

@@ -43,6 +43,8 @@ impl Reader<'_, '_> {
         let mss_clamp = self.mss_clamp(section, key);
         let persistence = self.persistence(section, key);
         let one_packet = self.one_packet(section, key);
+        let client_address = self.client_address(section, key);
+        let helper = self.helper(section, key);
         let drain_s = section.integer(self.findings, "drain_s");
         let sections = section.tables(self.findings, "server", usize::MAX);
         self.server_count = self.server_count.saturating_add(sections.len());
@@ -63,6 +65,7 @@ impl Reader<'_, '_> {
             .collect();
         let servers: Vec<Server> = servers.into_iter().collect::<Option<_>>()?;
         self.check_servers(section, name.as_deref(), &servers);
+        self.check_both_ways(section, &servers);
         Some(Service {
             name: name?,
             key: key?,
@@ -73,6 +76,8 @@ impl Reader<'_, '_> {
             mss_clamp,
             persistence: persistence?,
             one_packet: one_packet?,
+            client_address: client_address?,
+            helper: helper?,
             drain_s: drain_s.map(|seconds| seconds.value),
             servers,
         })

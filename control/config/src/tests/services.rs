@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `[[service]]` and `[[service.server]]`.
 
+use model::service::{ClientAddress, Helper};
+
 use super::{DIRECTOR, PORT, SERVER, SERVICE, bad, one_error, one_warning};
 use crate::Code;
 
@@ -407,5 +409,39 @@ fn a_segment_size_is_a_tcp_services_and_live() {
     for (text, code) in [(udp, Code::MssWithoutTcp), (small, Code::OutOfRange)] {
         let found = bad(&text).diagnostics;
         assert!(found.iter().any(|found| found.code == code), "{found:?}");
+    }
+}
+
+#[test]
+fn what_reads_in_streams_is_a_tcp_services_and_live() {
+    let text = |listen: &str, forward: &str, own: &str| {
+        service("w", listen, forward).replace("scheduler", &format!("{own}\nscheduler"))
+            + &server("10.0.0.1")
+    };
+    let errors = |text: &str| {
+        let mut found = bad(text).diagnostics;
+        found.retain(|found| found.severity == crate::Severity::Error);
+        found
+    };
+    let own = "client_address = \"proxy_v2\"\nhelper = \"ftp\"";
+    let parsed = crate::parse(&text("tcp://192.0.2.1:21", "nat", own)).unwrap();
+    let spec = parsed.config.services[0].spec();
+    assert_eq!(spec.client_address, ClientAddress::ProxyV2);
+    assert_eq!(spec.helper, Some(Helper::Ftp));
+    for own in ["client_address = \"toa\"", "helper = \"ftp\""] {
+        for listen in ["udp://192.0.2.1:21", "mark://5"] {
+            let found = errors(&text(listen, "nat", own));
+            assert_eq!(found[0].code, Code::TcpOnly, "{found:?}");
+        }
+        let found = errors(&text("tcp://192.0.2.1:21", "dr", own));
+        assert_eq!(found[0].code, Code::NeedsBothWays, "{found:?}");
+        let mixed =
+            text("tcp://192.0.2.1:21", "nat", own) + &server("10.0.0.2") + "forward = \"tun\"\n";
+        let found = errors(&mixed);
+        assert_eq!(found[0].code, Code::NeedsBothWays, "{found:?}");
+        assert!(found[0].message.contains("10.0.0.2:21"), "{found:?}");
+    }
+    for own in ["client_address = \"none\"", "helper = \"none\""] {
+        assert!(crate::parse(&text("udp://192.0.2.1:21", "dr", own)).is_ok());
     }
 }

@@ -42,6 +42,8 @@ impl FlowFlags {
     pub const TEMPLATE: Self = Self(1 << 5);
     /// Forgotten after its packet (`ipvsadm --ops`).
     pub const ONE_PACKET: Self = Self(1 << 6);
+    /// The director changes its stream: it has a place in the table of corrections.
+    pub const ADJUSTED: Self = Self(1 << 7);
     /// The outbound key is in the index; kept by the table.
     pub const OUTBOUND_INDEXED: Self = Self(1 << 14);
     /// The entry holds a connection; kept by the table.

@@ -16,8 +16,8 @@ use model::fib::Route;
 use model::ids::{IfaceId, PortId};
 use model::op::{Op, OpError};
 use model::service::{
-    ForwardMode, Listen, Mark, PortRange, Protocol, RealKey, RealSpec, SchedulerFlags,
-    SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
+    ClientAddress, ForwardMode, Listen, Mark, PortRange, Protocol, RealKey, RealSpec,
+    SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
 };
 use model::snapshot::Interface;
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
@@ -147,11 +147,16 @@ impl<'a> Line<'a> {
         };
         let words = self.words.iter().skip(place + 1);
         let mss_clamp = words.clone().find_map(|word| word.strip_prefix("mss="));
+        let client_address = ClientAddress::ALL
+            .into_iter()
+            .find(|way| words.clone().any(|word| *word == way.name()))
+            .unwrap_or_default();
         let flags = words.filter_map(|word| SchedulerFlags::from_name(word));
         ServiceSpec {
             scheduler,
             flags: flags.fold(SchedulerFlags::NONE, SchedulerFlags::with),
             mss_clamp: mss_clamp.and_then(|bytes| bytes.parse().ok()),
+            client_address,
             ..ServiceSpec::default()
         }
     }

@@ -58,6 +58,57 @@ pub struct ServiceSpec {
     pub one_packet: bool,
     /// Its own timeouts.
     pub timeouts: ServiceTimeouts,
+    /// How its servers learn who the client is.
+    pub client_address: ClientAddress,
+    /// What reads along in its connections.
+    pub helper: Option<Helper>,
+}
+
+/// How a server is told its client's address and port, which it cannot see itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ClientAddress {
+    /// Not at all.
+    #[default]
+    None,
+    /// By a line of text in front of the stream (the PROXY protocol, version 1).
+    ProxyV1,
+    /// By a binary header in front of the stream (the PROXY protocol, version 2).
+    ProxyV2,
+    /// By an option of TCP in the client's first packets (TOA, as DPVS sends it).
+    Toa,
+}
+
+impl ClientAddress {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::None, Self::ProxyV1, Self::ProxyV2, Self::Toa];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ProxyV1 => "proxy_v1",
+            Self::ProxyV2 => "proxy_v2",
+            Self::Toa => "toa",
+        }
+    }
+}
+
+/// A protocol whose connections announce others (LVS's application modules).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Helper {
+    /// FTP's data connections (`ip_vs_ftp`).
+    Ftp,
+}
+
+impl Helper {
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ftp => "ftp",
+        }
+    }
 }
 
 /// Connections of one client, or of one network of clients, that stay with one server.
