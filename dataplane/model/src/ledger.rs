@@ -18,14 +18,15 @@ use crate::snapshot::{
     Interfaces, ServiceSet, Snapshot, Spread, TCP_ESTABLISHED, TCP_FIN_WAIT, Timeouts, Tunables,
 };
 
+mod slots;
+
+use slots::Register;
+
 /// Holds the running configuration and makes snapshots of it.
 #[derive(Debug)]
 pub struct Ledger {
     set: ServiceSet,
-    service_generations: Vec<u32>,
-    real_generations: Vec<u32>,
-    /// Highest epoch ever given in each service slot.
-    epochs: Vec<u64>,
+    register: Register,
     generation: u64,
     published: Arc<ServiceSet>,
     touched: bool,
@@ -48,11 +49,9 @@ impl Ledger {
             published: Arc::new(ServiceSet::new(hasher.clone())),
             fib: Arc::new(FibBuilder::new(hasher.clone()).build(1)),
             set: ServiceSet::new(hasher.clone()),
+            register: Register::new(&hasher),
             hasher,
             classifier: Arc::new(Classifier::default()),
-            service_generations: Vec::new(),
-            real_generations: Vec::new(),
-            epochs: Vec::new(),
             generation: 0,
             touched: false,
             carried: Vec::new(),
@@ -145,20 +144,12 @@ impl Ledger {
     pub fn apply_all(&mut self, ops: &[Op]) -> Result<(), OpError> {
         let before = (
             self.set.clone(),
-            self.service_generations.clone(),
-            self.real_generations.clone(),
-            self.epochs.clone(),
+            self.register.clone(),
             Arc::clone(&self.timeouts),
         );
         for op in ops {
             if let Err(error) = self.apply(op) {
-                (
-                    self.set,
-                    self.service_generations,
-                    self.real_generations,
-                    self.epochs,
-                    self.timeouts,
-                ) = before;
+                (self.set, self.register, self.timeouts) = before;
                 return Err(error);
             }
         }
@@ -226,7 +217,7 @@ impl Ledger {
         let Some(real) = self.set.real(id) else {
             return false;
         };
-        let service = real.service;
+        let (service, key) = (real.service, real.key);
         match real.state {
             RealState::Live => return false,
             RealState::Draining => self.unlink(service, id),
@@ -235,12 +226,12 @@ impl Ledger {
         if let Some(slot) = self.set.reals.get_mut(id.index()) {
             *slot = None;
         }
-        let orphan = !self.set.reals().any(|real| real.service == service);
-        if orphan
+        self.register.leave(service, key, id);
+        if self.register.is_empty(service)
             && let Some(slot) = self.set.services.get_mut(service.index())
-            && slot.as_ref().is_some_and(|service| service.deleted)
+            && let Some(orphan) = slot.take_if(|service| service.deleted)
         {
-            *slot = None;
+            self.register.forget(&orphan.key, service);
         }
         self.touched = true;
         true
@@ -250,21 +241,16 @@ impl Ledger {
         if self.set.find(&key).is_some() {
             return Err(OpError::ServiceExists(key));
         }
-        let deleted = self
-            .set
-            .services()
-            .find(|s| s.deleted && s.key == key)
-            .map(|s| s.id);
-        let id = match deleted {
-            Some(id) => self.revive_service_slot(id),
+        // One that is added again is another one, whose counters start at zero, and those of its
+        // servers with them (`__ip_vs_update_dest`: `ip_vs_zero_stats` if the service is new);
+        // only the flows live on.
+        let id = match self.register.revive(&key) {
+            Some(id) => id,
             None => self.free_service_slot()?,
         };
-        let epoch = self.next_epoch(id);
-        let generation = self
-            .service_generations
-            .get(id.index())
-            .copied()
-            .unwrap_or(0);
+        let epoch = self.register.next_epoch(id);
+        let generation = self.register.services.generation(id.0);
+        self.register.set_weights(id, Some((0, 0)));
         let service = VirtualService {
             id,
             generation,
@@ -299,7 +285,11 @@ impl Ledger {
             return Err(OpError::TooManyInTable { service: key, max });
         }
         let (mw, di) = self.wrr_figures(id);
-        let epoch = if rebind { self.next_epoch(id) } else { 0 };
+        let epoch = if rebind {
+            self.register.next_epoch(id)
+        } else {
+            0
+        };
         if let Some(service) = self.service_mut(id) {
             service.spec = spec.clone();
             if rebind {
@@ -318,29 +308,24 @@ impl Ledger {
 
     fn delete_service(&mut self, key: ServiceKey) -> Result<(), OpError> {
         let id = self.set.find(&key).ok_or(OpError::ServiceUnknown(key))?.id;
-        for real in self
-            .set
-            .reals
-            .iter_mut()
-            .flatten()
-            .filter(|real| real.service == id)
-        {
-            real.state = RealState::Deleted;
-        }
         self.set.by_key.remove(&key);
         self.set.deletions = self.set.deletions.wrapping_add(1);
-        let mut unused = true;
+        let mut list = Vec::new();
         if let Some(service) = self.service_mut(id) {
             service.deleted = true;
-            service.reals.clear();
+            list = core::mem::take(&mut service.reals);
             service.changes.clear();
-            unused = false;
         }
-        let has_reals = self.set.reals().any(|real| real.service == id);
-        if (unused || !has_reals)
-            && let Some(slot) = self.set.services.get_mut(id.index())
-        {
+        for real in list {
+            if let Some(Some(real)) = self.set.reals.get_mut(real.index()) {
+                real.state = RealState::Deleted;
+            }
+        }
+        if !self.register.is_empty(id) {
+            self.register.bury(key, id);
+        } else if let Some(slot) = self.set.services.get_mut(id.index()) {
             *slot = None;
+            self.register.forget(&key, id);
         }
         self.touched = true;
         Ok(())
@@ -378,11 +363,8 @@ impl Ledger {
             }
             None => {
                 let slot = self.free_real_slot()?;
-                let generation = self
-                    .real_generations
-                    .get(slot.index())
-                    .copied()
-                    .unwrap_or(0);
+                let generation = self.register.reals.generation(slot.0);
+                self.register.enter(id, real, slot);
                 if let Some(place) = self.set.reals.get_mut(slot.index()) {
                     *place = Some(RealServer {
                         id: slot,
@@ -436,6 +418,7 @@ impl Ledger {
             server.state = RealState::Draining;
             server.spec.weight = Weight::QUIESCED;
         }
+        self.register.set_weights(id, None);
         self.changed(id, None);
         self.touched = true;
         Ok(())
@@ -474,9 +457,7 @@ impl Ledger {
     }
 
     fn find_real(&self, service: ServiceId, key: RealKey) -> Option<&RealServer> {
-        self.set
-            .reals()
-            .find(|real| real.service == service && real.key == key)
+        self.set.real(self.register.real(service, key)?)
     }
 
     fn listed(&self, service: ServiceKey, real: RealKey) -> Result<(ServiceId, RealId), OpError> {
@@ -502,6 +483,10 @@ impl Ledger {
     /// Takes over what an operator set (`__ip_vs_update_dest`).
     fn edit_slot(&mut self, slot: RealId, spec: RealSpec, added: bool) {
         if let Some(Some(real)) = self.set.reals.get_mut(slot.index()) {
+            // One that is out of the list counts when it joins.
+            if real.state != RealState::Deleted {
+                self.register.set_weights(real.service, None);
+            }
             if added || spec.weight != Weight::QUIESCED {
                 real.last_weight = spec.weight;
             }
@@ -518,6 +503,8 @@ impl Ledger {
         if let Some(service) = self.service_mut(service) {
             service.reals.insert(0, real);
         }
+        let weight = self.set.real(real).map_or(0, |real| real.spec.weight.get());
+        self.register.joined(service, weight);
         self.changed(service, None);
     }
 
@@ -533,13 +520,14 @@ impl Ledger {
             .checked_sub(1)
             .and_then(|before| owner.reals.get(before))
             .copied();
+        self.register.set_weights(service, None);
         self.changed(service, Some((real, before)));
     }
 
     /// Notes a change of the list for the workers' cursors.
     fn changed(&mut self, id: ServiceId, removed: Option<(RealId, Option<RealId>)>) {
         let (mw, di) = self.wrr_figures(id);
-        let epoch = self.next_epoch(id);
+        let epoch = self.register.next_epoch(id);
         if let Some(service) = self.service_mut(id) {
             service.start.epoch = epoch;
             service.start.wrr.change(mw, di);
@@ -553,67 +541,39 @@ impl Ledger {
     }
 
     /// `mw` and `di` of a service's list (`ip_vs_wrr_max_weight`, `ip_vs_wrr_gcd_weight`).
-    fn wrr_figures(&self, id: ServiceId) -> (u32, u32) {
-        let Some(service) = self.set.service(id) else {
-            return (0, 1);
-        };
-        let weights = service
-            .reals
-            .iter()
-            .filter_map(|real| self.set.real(*real))
-            .map(|real| real.spec.weight.get());
-        let (max, divisor) =
-            weights.fold((0, 0), |(max, divisor), w| (w.max(max), gcd(w, divisor)));
+    fn wrr_figures(&mut self, id: ServiceId) -> (u32, u32) {
+        let (max, divisor) = self.register.weights(id).unwrap_or_else(|| {
+            let list = self
+                .set
+                .service(id)
+                .map_or(&[][..], |service| &service.reals);
+            let weights = list
+                .iter()
+                .filter_map(|real| self.set.real(*real))
+                .map(|real| real.spec.weight.get());
+            weights.fold((0, 0), |(max, divisor), w| (w.max(max), gcd(w, divisor)))
+        });
+        self.register.set_weights(id, Some((max, divisor)));
         let di = divisor.max(1);
         (max.saturating_sub(di.saturating_sub(1)), di)
     }
 
-    fn next_epoch(&mut self, id: ServiceId) -> u64 {
-        self.epochs.get_mut(id.index()).map_or(0, |epoch| {
-            *epoch = epoch.saturating_add(1);
-            *epoch
-        })
-    }
-
-    /// A deleted service that is added again is another one, whose counters start at zero, and
-    /// those of its servers with them (`__ip_vs_update_dest`: `ip_vs_zero_stats` if the service is
-    /// new); only the flows live on.
-    fn revive_service_slot(&mut self, id: ServiceId) -> ServiceId {
-        if let Some(generation) = self.service_generations.get_mut(id.index()) {
-            *generation = generation.wrapping_add(1);
-        }
-        id
-    }
-
     fn free_service_slot(&mut self) -> Result<ServiceId, OpError> {
-        let free = self.set.services.iter().position(Option::is_none);
-        let place = free.unwrap_or(self.set.services.len());
-        if place >= SERVICES_MAX {
-            return Err(OpError::TooManyServices { max: SERVICES_MAX });
-        }
-        if free.is_none() {
+        let slot = self.register.services.take(SERVICES_MAX);
+        let slot = slot.ok_or(OpError::TooManyServices { max: SERVICES_MAX })?;
+        if self.set.services.len() <= slot as usize {
             self.set.services.push(None);
-            self.service_generations.push(0);
-            self.epochs.push(0);
-        } else if let Some(generation) = self.service_generations.get_mut(place) {
-            *generation = generation.wrapping_add(1);
         }
-        Ok(ServiceId(u32::try_from(place).unwrap_or(u32::MAX)))
+        Ok(ServiceId(slot))
     }
 
     fn free_real_slot(&mut self) -> Result<RealId, OpError> {
-        let free = self.set.reals.iter().position(Option::is_none);
-        let place = free.unwrap_or(self.set.reals.len());
-        if place >= REALS_MAX {
-            return Err(OpError::TooManyReals { max: REALS_MAX });
-        }
-        if free.is_none() {
+        let slot = self.register.reals.take(REALS_MAX);
+        let slot = slot.ok_or(OpError::TooManyReals { max: REALS_MAX })?;
+        if self.set.reals.len() <= slot as usize {
             self.set.reals.push(None);
-            self.real_generations.push(0);
-        } else if let Some(generation) = self.real_generations.get_mut(place) {
-            *generation = generation.wrapping_add(1);
         }
-        Ok(RealId(u32::try_from(place).unwrap_or(u32::MAX)))
+        Ok(RealId(slot))
     }
 
     /// Fills the tables of hashing schedulers whose list has changed since (`*_dest_changed`);

@@ -128,50 +128,70 @@ fn one_server_in_two_services_has_two_slots() {
     assert_eq!(dns.reals.len(), 1);
 }
 
+/// A service of its own for each number.
+fn numbered(number: u32) -> ServiceKey {
+    let virtual_ip = Addr::from(core::net::Ipv4Addr::from(number));
+    ServiceKey::host(Protocol::Tcp, virtual_ip, 80)
+}
+
+fn server_of(service: ServiceKey, number: u32) -> Op {
+    let real = RealKey {
+        real_ip: Addr::from(core::net::Ipv4Addr::from(0x0a00_0000 + number)),
+        rport: 80,
+    };
+    Op::AddReal {
+        service,
+        real,
+        spec: weight(1),
+    }
+}
+
 #[test]
-fn the_number_of_servers_is_bounded_and_a_full_house_is_told() {
+fn the_number_of_servers_is_bounded() {
+    const EACH: u32 = 512;
     let mut ledger = ledger();
-    ledger.apply(&add_service(web())).unwrap();
-    let slots = (0..REALS_MAX).map(|slot| {
-        Some(RealServer {
-            id: RealId(u32::try_from(slot).unwrap()),
-            generation: 0,
-            service: ServiceId(0),
-            key: RealKey {
-                rport: 1,
-                ..server(1)
-            },
-            spec: weight(1),
-            state: RealState::Deleted,
-            last_weight: Weight::QUIESCED,
-            reprieves: 0,
-        })
-    });
-    ledger.set.reals = slots.collect();
+    let services = u32::try_from(REALS_MAX).unwrap() / EACH;
+    for service in (0..services).map(numbered) {
+        ledger.apply(&add_service(service)).unwrap();
+        for number in 0..EACH {
+            ledger.apply(&server_of(service, number)).unwrap();
+        }
+    }
+    let one_more = server_of(numbered(3), EACH);
     assert_eq!(
-        ledger.apply(&add(11, 1)),
+        ledger.apply(&one_more),
         Err(OpError::TooManyReals { max: REALS_MAX })
     );
-    ledger.set.reals[7] = None;
-    ledger.real_generations = vec![0; REALS_MAX];
-    ledger.apply(&add(11, 1)).unwrap();
-    assert_eq!(slot(&ledger, 11).unwrap().id, RealId(7));
+    let key = RealKey {
+        real_ip: addr("10.0.0.7"),
+        rport: 80,
+    };
+    let service = numbered(0);
+    ledger
+        .apply(&Op::DeleteReal { service, real: key })
+        .unwrap();
+    assert!(ledger.release_real(RealId(7)));
+    ledger.apply(&one_more).unwrap();
+    let taken = ledger.services().real(RealId(7)).unwrap();
+    assert_eq!((taken.generation, taken.service), (1, ServiceId(3)));
 }
 
 #[test]
 fn the_number_of_services_is_bounded() {
     let mut ledger = ledger();
-    let service = |n: usize| {
-        let virtual_ip = Addr::from(core::net::Ipv4Addr::from(u32::try_from(n).unwrap()));
-        ServiceKey::host(Protocol::Tcp, virtual_ip, 80)
-    };
-    ledger.apply(&add_service(service(0))).unwrap();
-    let first = ledger.set.services[0].clone();
-    ledger.set.services = vec![first; SERVICES_MAX];
+    let max = u32::try_from(SERVICES_MAX).unwrap();
+    for number in 0..max {
+        ledger.apply(&add_service(numbered(number))).unwrap();
+    }
     assert_eq!(
-        ledger.apply(&add_service(service(1))),
+        ledger.apply(&add_service(numbered(max))),
         Err(OpError::TooManyServices { max: SERVICES_MAX })
     );
+    let key = numbered(9);
+    ledger.apply(&Op::DeleteService { key }).unwrap();
+    ledger.apply(&add_service(numbered(max))).unwrap();
+    let taken = ledger.services().find(&numbered(max)).unwrap();
+    assert_eq!((taken.id, taken.generation), (ServiceId(9), 1));
 }
 
 #[test]
@@ -183,5 +203,6 @@ fn weights_have_an_end_and_schedulers_names() {
     }
     assert_eq!(SchedulerKind::from_name("RR"), None);
     assert_eq!(Protocol::from_number(6), Some(Protocol::Tcp));
-    assert_eq!(Protocol::from_number(132), None);
+    assert_eq!(Protocol::from_number(132), Some(Protocol::Sctp));
+    assert_eq!(Protocol::from_number(1), None);
 }

@@ -79,6 +79,22 @@ fn check(ledger: &Ledger) {
             set.service(real.service).is_some(),
             "no server without a service"
         );
+        let found = ledger.find_real(real.service, real.key);
+        assert_eq!(found.map(|found| found.id), Some(real.id));
+    }
+    check_weights(ledger);
+}
+
+/// What is noted of a list's weights is what a look at it says.
+fn check_weights(ledger: &Ledger) {
+    for service in ledger.services().services() {
+        let Some(noted) = ledger.register.weights(service.id) else {
+            continue;
+        };
+        let list = service.reals.iter();
+        let weights = list.map(|id| ledger.services().real(*id).unwrap().spec.weight.get());
+        let looked = weights.fold((0, 0), |(max, divisor), w| (w.max(max), gcd(w, divisor)));
+        assert!(service.deleted || noted == looked, "{noted:?} {looked:?}");
     }
 }
 
