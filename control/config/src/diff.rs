@@ -268,6 +268,7 @@ fn persistence(service: &Service) -> String {
 fn live_values(config: &Config) -> Vec<(String, u32)> {
     let Limits {
         icmp_errors_per_s,
+        icmp_echoes_per_s,
         new_flows_per_s,
         punt_pps: punt,
     } = config.limits;
@@ -277,6 +278,7 @@ fn live_values(config: &Config) -> Vec<(String, u32)> {
         ("timeouts.tcp_fin_s", config.timeouts.tcp_fin_s),
         ("timeouts.udp_s", config.timeouts.udp_s),
         ("limits.icmp_errors_per_s", icmp_errors_per_s),
+        ("limits.icmp_echoes_per_s", icmp_echoes_per_s),
         ("limits.new_flows_per_s", new_flows_per_s),
         ("limits.punt_pps.arp_nd", punt.arp_nd),
         ("limits.punt_pps.local", punt.local),

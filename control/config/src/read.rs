@@ -210,6 +210,7 @@ impl<'r, 't> Reader<'r, 't> {
     fn limits(&mut self, root: &Section<'_>) -> Option<Limits> {
         let section = self.section_or_empty(root, "limits")?;
         let icmp_errors_per_s = section.integer(self.findings, "icmp_errors_per_s");
+        let icmp_echoes_per_s = section.integer(self.findings, "icmp_echoes_per_s");
         let new_flows_per_s = section.integer(self.findings, "new_flows_per_s");
         let punt = self.section_or_empty(&section, "punt_pps")?;
         let mut rate = |name| Some(punt.integer(self.findings, name)?.value);
@@ -224,6 +225,7 @@ impl<'r, 't> Reader<'r, 't> {
         let [arp_nd, local, icmp, multicast, unroutable, other] = punt_pps;
         Some(Limits {
             icmp_errors_per_s: icmp_errors_per_s?.value,
+            icmp_echoes_per_s: icmp_echoes_per_s?.value,
             new_flows_per_s: new_flows_per_s?.value,
             punt_pps: PuntPps {
                 arp_nd: arp_nd?,

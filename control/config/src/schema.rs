@@ -262,6 +262,13 @@ static LIMITS: Table = Table {
             "ICMP errors that one worker sends per second; 0 = no limit.",
         ),
         number(
+            "icmp_echoes_per_s",
+            0,
+            PUNT_PPS_MAX,
+            1000,
+            "Pings of addresses Linux has not that one worker answers per second; 0 = all.",
+        ),
+        number(
             "new_flows_per_s",
             0,
             PUNT_PPS_MAX,

@@ -48,6 +48,7 @@ impl Config {
             pmtu_disc: self.tunnels.pmtu_disc,
             new_flows_per_s: self.limits.new_flows_per_s,
             icmp_errors_per_s: self.limits.icmp_errors_per_s,
+            icmp_echoes_per_s: self.limits.icmp_echoes_per_s,
             punt_pps: self.limits.punt_pps.by_class(),
             ..self.lvs.tunables()
         }
@@ -159,6 +160,8 @@ pub struct Timeouts {
 pub struct Limits {
     /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
     pub icmp_errors_per_s: u32,
+    /// Echo requests to virtual addresses that a worker answers per second at most; 0 = all.
+    pub icmp_echoes_per_s: u32,
     /// Connections a worker opens per second at most; 0 = as many as it likes.
     pub new_flows_per_s: u32,
     /// What a worker hands to the kernel twin at most.

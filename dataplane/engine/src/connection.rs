@@ -16,6 +16,7 @@ use crate::engine::{Context, Engine};
 use crate::flow_table::{
     Direction, FlowFlags, FlowId, FlowKey, FlowMemory, HotEntry, NO_HOP, NewFlow,
 };
+use crate::ipsec;
 use crate::sched::Request;
 use crate::sctp_state::SctpState;
 use crate::state::{self, State};
@@ -37,12 +38,15 @@ impl FlowKey {
     #[must_use]
     #[inline]
     pub const fn of(parsed: &Parsed) -> Self {
+        let ports = (parsed.source_port, parsed.destination_port);
+        let (protocol, ports) = ipsec::flow_of(parsed.protocol, ports);
+        let (source_port, destination_port) = ports;
         Self {
-            protocol: parsed.protocol.0,
+            protocol: protocol.0,
             source: Addr::from_octets(parsed.source),
-            source_port: parsed.source_port,
+            source_port,
             destination: Addr::from_octets(parsed.destination),
-            destination_port: parsed.destination_port,
+            destination_port,
         }
     }
 

@@ -101,6 +101,8 @@ worker_counters! {
     toa_no_room,
     /// ICMP errors not sent because of their rate limit.
     icmp_errors_suppressed,
+    /// Echo requests to virtual addresses that were answered here.
+    icmp_echoes,
 }
 
 /// What a real server got and sent through one worker.

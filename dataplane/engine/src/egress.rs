@@ -178,7 +178,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         {
             return;
         }
-        if !self.may_complain(cx) {
+        let limit = cx.snapshot.tunables.icmp_errors_per_s;
+        if !self.errors.allows(limit, cx.now) {
             self.board.worker.icmp_errors_suppressed.add(1);
             return;
         }
@@ -188,20 +189,6 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.board.worker.generated.add(1);
             self.send(error, 0, hop, cx);
         }
-    }
-
-    fn may_complain<P>(&mut self, cx: &Context<'_, P>) -> bool
-    where
-        P: PacketPool<Buf = B>,
-    {
-        let limit = cx.snapshot.tunables.icmp_errors_per_s;
-        let second = cx.now.as_millis() / 1000;
-        if second != self.icmp_second {
-            self.icmp_second = second;
-            self.icmp_sent = 0;
-        }
-        self.icmp_sent = self.icmp_sent.saturating_add(1);
-        limit == 0 || self.icmp_sent <= limit
     }
 
     /// Sends what waited for neighbours that are known now.

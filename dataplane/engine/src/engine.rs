@@ -15,6 +15,7 @@ use crate::counters::Board;
 use crate::defence::Defences;
 use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
 use crate::fragments::Fragments;
+use crate::rate::PerSecond;
 use crate::sched::{Random, Schedulers};
 use crate::sequence::Sequences;
 use crate::state::State;
@@ -87,8 +88,10 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) ident: u16,
     pub(crate) tunnels: Tunnels,
     pub(crate) defences: Defences,
-    pub(crate) icmp_second: u64,
-    pub(crate) icmp_sent: u32,
+    /// ICMP errors.
+    pub(crate) errors: PerSecond,
+    /// Replies to echo requests.
+    pub(crate) echoes: PerSecond,
     fib_generation: u32,
     /// The snapshot that the schedulers' states are of.
     generation: u64,
@@ -153,8 +156,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             sequences: Sequences::new(flows_max),
             changes_streams: false,
             ident,
-            icmp_second: 0,
-            icmp_sent: 0,
+            errors: PerSecond::default(),
+            echoes: PerSecond::default(),
             fib_generation: 0,
             generation: 0,
         }

@@ -24,12 +24,14 @@ use wire::sctp::ChunkType;
 use crate::affinity;
 use crate::connection::service_of;
 use crate::defence;
+use crate::echo;
 use crate::egress::{egress_address, own_address, too_big};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::{lower_ttl, mss, nat, options};
 use crate::home::Decision;
+use crate::ipsec;
 use crate::related::{self, Related};
 use crate::state;
 use crate::stream::Way;
@@ -114,7 +116,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         {
             return self.pass_on(packet, parsed, worker, Note::Yours, cx);
         }
-        let Some(service) = service_of(&key, snapshot) else {
+        let service = service_of(&key, snapshot);
+        let Some(service) = service.filter(|_| !ipsec::is_of_ike(parsed.protocol)) else {
             return self.route(packet, parsed, iface, cx);
         };
         if parsed.protocol == IpProtocol::SCTP && parsed.l4_len() < SCTP_LEN_MIN {
@@ -344,6 +347,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         let hop = cx.snapshot.fib.hop(Addr::from_octets(parsed.destination));
+        if echo::is_ours(packet.bytes(), parsed, hop, cx.snapshot) {
+            return self.answer_echo(packet, parsed, cx);
+        }
         if let Some(class) = linux_takes(hop, parsed) {
             return self.punt(packet, parsed, ingress, class, cx);
         }

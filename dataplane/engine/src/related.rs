@@ -29,6 +29,7 @@ use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::tun_icmp::{self, Inside};
 use crate::forward::{icmp_translate, lower_ttl, nat, options};
+use crate::ipsec;
 use crate::verdict::DropReason;
 
 /// An ICMP error of a kind that is relayed.
@@ -71,12 +72,14 @@ pub(crate) fn of(bytes: &[u8], parsed: &Parsed) -> Option<Related> {
     if quote.kind != parsed.kind || quote.fragment == Fragment::Later {
         return None;
     }
+    let ports = (quote.source_port, quote.destination_port);
+    let (protocol, (source_port, destination_port)) = ipsec::flow_of(quote.protocol, ports);
     let cause = FlowKey {
-        protocol: quote.protocol.0,
+        protocol: protocol.0,
         source: Addr::from_octets(quote.source),
-        source_port: quote.source_port,
+        source_port,
         destination: Addr::from_octets(quote.destination),
-        destination_port: quote.destination_port,
+        destination_port,
     };
     Some(Related {
         quote,

@@ -176,6 +176,7 @@ impl Bench {
     /// iface 2 port 1 vlan 10 mtu 1500 192.168.0.1/24
     /// route 10.9.0.0/16 via 1 10.1.0.11    route 10.9.0.0/16 blackhole    mtu 1 1400
     /// neighbour 1 10.1.0.20                no-neighbour 1 10.1.0.20       icmp-rate 10
+    /// echo-rate 10
     /// reuse 0                              timeouts 900 120 300           # comment
     /// new-flows 1000                       sysctl secure_tcp 3
     /// pmtu-disc 0                          real 10.1.0.11:80 gue-csum:6080 1

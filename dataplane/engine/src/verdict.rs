@@ -113,7 +113,8 @@ drop_reasons! {
     RxSourceRoute = "rx_source_route",
     /// The transport header is cut short or impossible.
     RxMalformedL4 = "rx_malformed_l4",
-    /// An ICMP error about a NAT connection whose checksum is wrong.
+    /// An ICMP error about a NAT connection, or an echo request to a virtual address, whose
+    /// checksum is wrong.
     RxBadIcmpChecksum = "rx_bad_icmp_checksum",
     /// A fragment that no packet can be made of: empty, cut at no multiple of eight bytes, of
     /// another mind than the rest about congestion marks, or of a packet that is malformed as a
@@ -129,6 +130,8 @@ drop_reasons! {
     FragmentTableFull = "fragment_table_full",
     /// A fragment whose packet did not become complete in time.
     FragmentTimeout = "fragment_timeout",
+    /// An echo request to a virtual address beyond the rate of replies.
+    EchoRate = "echo_rate",
     /// The service has no real server that may take a new connection.
     NoRealServer = "no_real_server",
     /// The connection's real server was deleted.

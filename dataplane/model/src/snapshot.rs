@@ -4,7 +4,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use crate::addr::{Addr, Mac, Prefix, mask};
 use crate::classifier::Classifier;
@@ -132,7 +132,8 @@ pub struct ServiceSet {
     by_real: HashMap<(u8, RealKey), bool, Hasher>,
     /// Whether `by_real` has members with port 0 or protocol 0.
     has_wide_reals: bool,
-    addresses: HashSet<Addr, Hasher>,
+    /// VIPs and RIPs, and whether it is a VIP.
+    addresses: HashMap<Addr, bool, Hasher>,
     pub(crate) deletions: u64,
 }
 
@@ -155,7 +156,7 @@ impl ServiceSet {
             wide: Vec::new(),
             by_real: HashMap::with_hasher(hasher.clone()),
             has_wide_reals: false,
-            addresses: HashSet::with_hasher(hasher),
+            addresses: HashMap::with_hasher(hasher),
             deletions: 0,
         }
     }
@@ -217,7 +218,7 @@ impl ServiceSet {
             match (listen.virtual_ip(), listen.ports.single()) {
                 (Some(virtual_ip), Some(vport)) => {
                     self.exact.insert((listen.protocol, virtual_ip, vport), *id);
-                    self.addresses.insert(virtual_ip);
+                    self.addresses.insert(virtual_ip, true);
                 }
                 _ => add_wide(&mut self.wide, listen, *id, hasher),
             }
@@ -228,7 +229,7 @@ impl ServiceSet {
         // Every method counts: a server edited from NAT to DR still answers its old flows through
         // us.
         for real in self.reals.iter().flatten() {
-            self.addresses.insert(real.key.real_ip);
+            self.addresses.entry(real.key.real_ip).or_insert(false);
             if let Some(Some(service)) = self.services.get(real.service.index()) {
                 let protocol = service.key.protocol().map_or(0, |protocol| protocol as u8);
                 self.has_wide_reals |= protocol == 0 || real.key.rport == 0;
@@ -299,13 +300,22 @@ impl ServiceSet {
     /// Whether an address is a VIP or a RIP: what a fragment, which has no ports, is known by.
     #[must_use]
     pub fn is_service_address(&self, addr: Addr) -> bool {
-        self.addresses.contains(&addr)
-            || self.wide.iter().any(|networks| {
-                let network = mask(addr, networks.len);
-                Protocol::ALL
-                    .iter()
-                    .any(|protocol| networks.by_network.contains_key(&(*protocol, network)))
-            })
+        self.addresses.contains_key(&addr) || self.is_in_network(addr)
+    }
+
+    /// Whether a live service, but for one by mark, is reached by an address.
+    #[must_use]
+    pub fn is_virtual(&self, addr: Addr) -> bool {
+        self.addresses.get(&addr) == Some(&true) || self.is_in_network(addr)
+    }
+
+    fn is_in_network(&self, addr: Addr) -> bool {
+        self.wide.iter().any(|networks| {
+            let network = mask(addr, networks.len);
+            Protocol::ALL
+                .iter()
+                .any(|protocol| networks.by_network.contains_key(&(*protocol, network)))
+        })
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Tunables {
     pub new_flows_per_s: u32,
     /// ICMP errors a worker makes per second at most; 0 = as many as it likes.
     pub icmp_errors_per_s: u32,
+    /// Echo requests to virtual addresses that a worker answers per second at most; 0 = all.
+    pub icmp_echoes_per_s: u32,
     /// Packets a worker hands to Linux per second at most, by class, in the order of
     /// [`PUNT_CLASSES`].
     pub punt_pps: [u32; PUNT_CLASSES.len()],
@@ -140,6 +142,7 @@ impl Default for Tunables {
             sloppy_tcp: false,
             new_flows_per_s: 0,
             icmp_errors_per_s: 1000,
+            icmp_echoes_per_s: 1000,
             punt_pps: [1000, 5000, 500, 500, 200, 200],
         }
     }

@@ -158,6 +158,8 @@ pub(super) fn rewrite_transport(
             }
             true
         }
+        // They have no ports, and what they protect is not ours to sum.
+        IpProtocol::ESP | IpProtocol::AH => true,
         _ => false,
     }
 }

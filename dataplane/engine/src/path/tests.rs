@@ -2,8 +2,10 @@
 //! The path, packet by packet, through the fixture of [`crate::testing`].
 
 mod drops;
+mod echo;
 mod errors;
 mod fragments;
+mod ipsec;
 mod listen;
 mod mss;
 mod punts;

@@ -305,6 +305,7 @@ impl Bench {
             Some("new-flows") => self.tunables.new_flows_per_s = line.get(1),
             Some("icmp-rate") => self.tunables.icmp_errors_per_s = line.get(1),
             Some("pmtu-disc") => self.tunables.pmtu_disc = line.get::<u8>(1) != 0,
+            Some("echo-rate") => self.tunables.icmp_echoes_per_s = line.get(1),
             Some("reuse") => self.tunables.conn_reuse_mode = line.get(1),
             Some(verb) => return self.apply_service_line(verb, &line),
         }

@@ -201,7 +201,7 @@ fn situations() -> Vec<(DropReason, Bench)> {
     );
     defence_situations(&mut case);
     fragment_situations(&mut case);
-    tunnel_situations(&mut case);
+    other_situations(&mut case);
     case(DropReason::Shutdown, "", &|bench| {
         bench.send(0, &to("10.1.0.77:1").build());
         assert_eq!(bench.shut_down(0).len(), 1);
@@ -234,7 +234,16 @@ fn defence_situations(case: &mut Case<'_>) {
     );
 }
 
-fn tunnel_situations(case: &mut Case<'_>) {
+fn other_situations(case: &mut Case<'_>) {
+    let routed = "service tcp 192.0.2.0/24:80 rr\nroute 192.0.2.0/24 blackhole\necho-rate 1";
+    case(DropReason::EchoRate, routed, &|bench| {
+        for sequence in [1, 2] {
+            bench.send(
+                0,
+                &Frame::echo("10.0.0.9", "192.0.2.1", 1, sequence).build(),
+            );
+        }
+    });
     let service = "service udp 10.0.0.100:53 rr\nreal 10.1.0.11:53";
     let query = || Frame::udp("10.0.0.9:1000", "10.0.0.100:53");
     case(
