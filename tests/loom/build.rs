@@ -83,8 +83,8 @@ const BROKEN: &[(&str, &[(&str, &str)])] = &[
     (
         "claims_to_have_seen_before_it_has",
         &[(
-            "slot.seen.store(published.number, ",
-            "slot.seen.store(published.number + 1, ",
+            "slot.seen.store(self.newest, ",
+            "slot.seen.store(self.newest + 1, ",
         )],
     ),
 ];

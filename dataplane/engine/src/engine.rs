@@ -166,8 +166,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     /// Work that no packet asks for, once per burst: forgets at most `budget` idle connections,
     /// looks after packets that wait for a neighbour, and takes over what a new snapshot changed.
     ///
-    /// A worker has read a snapshot (`Ledger::acknowledged`) when a tick has seen it, not before:
-    /// changes of a service's list are carried until then.
+    /// A worker has read a snapshot (`Ledger::acknowledged`) when it [is in
+    /// step](Self::is_in_step) with it, not before: changes of a service's list are carried until
+    /// then.
     pub fn tick<P: PacketPool<Buf = B>>(&mut self, budget: u32, cx: &mut Context<'_, P>) {
         let mut timers = budget;
         while let Some(id) = self
@@ -178,7 +179,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
         if self.generation != cx.snapshot.generation {
             self.generation = cx.snapshot.generation;
-            self.sched.sync(cx.snapshot, cx.now);
+            self.sched.sync(cx.snapshot);
             self.sync_defences(cx);
             self.sync_streams(cx);
         }
@@ -194,6 +195,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
         self.expire_fragments(cx);
         self.board.worker.held.set(self.waiting_count() as u64);
+    }
+
+    /// Whether all that the snapshot of the last tick changed has been taken over; after one that
+    /// changes much, that takes some ticks.
+    #[must_use]
+    pub const fn is_in_step(&self) -> bool {
+        self.sched.is_in_step()
     }
 
     /// Which worker's it is.

@@ -248,7 +248,10 @@ impl Bench {
         self.ledger
             .set_classifier(Classifier::new(self.mark_rules.clone()));
         self.snapshot = self.ledger.snapshot();
-        let outcomes = self.tick();
+        let mut outcomes = self.tick();
+        while !self.workers.iter().all(|one| one.engine.is_in_step()) {
+            outcomes.extend(self.tick());
+        }
         debug_assert!(
             !outcomes
                 .iter()

@@ -218,10 +218,10 @@ proptest! {
     #[test]
     fn an_error_there_and_back_is_about_the_same_packet(
         packet in packet(),
-        quoted in 8..1200usize,
+        quoted in 8..1190usize,
     ) {
-        prop_assume!(packet.transport < 4);
         let mut packet = packet;
+        packet.transport %= 4;
         packet.options = 0;
         let cause = packet.frame().build_ip();
         let head = if packet.v4 { 20 } else { 40 };
@@ -235,11 +235,10 @@ proptest! {
         let back = error_translated(&there, &packet, packet.v4);
         let parsed = parse(&error, error.len()).unwrap();
         let again = parse(&back, back.len()).unwrap();
-        let longest = back.len() - usize::from(again.l4_offset);
         let (was, is) = (segment(&error, &parsed), segment(&back, &again));
         // All but the IP header's identification and flags, its checksum and the message's.
         let skipped = |bytes: &[u8]| {
-            let mut bytes = bytes[..longest.min(bytes.len())].to_vec();
+            let mut bytes = bytes.to_vec();
             bytes[2..4].fill(0);
             if packet.v4 {
                 bytes[12..16].fill(0);
@@ -248,7 +247,6 @@ proptest! {
             bytes
         };
         prop_assert_eq!(skipped(is), skipped(was));
-        prop_assert!(is.len() == was.len() || there.len() >= 1260);
     }
 
     #[test]

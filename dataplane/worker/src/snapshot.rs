@@ -37,7 +37,7 @@ struct Published<T> {
 struct Slot {
     /// The epoch it entered at, or [`OFFLINE`].
     epoch: AtomicU64,
-    /// The number of the newest value it has seen.
+    /// The number of the newest value it is done with taking over.
     seen: AtomicU64,
 }
 
@@ -70,7 +70,8 @@ pub struct Publisher<T> {
 pub struct Reader<T> {
     shared: Arc<Shared<T>>,
     slot: Arc<Slot>,
-    seen: u64,
+    /// The number of the newest value it has read.
+    newest: u64,
 }
 
 /// What a reader sees until it drops this.
@@ -104,7 +105,7 @@ pub fn channel<T: Send + Sync>(first: T, readers: usize) -> (Publisher<T>, Vec<R
         .map(|slot| Reader {
             shared: Arc::clone(&shared),
             slot,
-            seen: 0,
+            newest: 0,
         })
         .collect();
     (
@@ -155,14 +156,11 @@ impl<T> Publisher<T> {
         self.retired.len()
     }
 
-    /// The number of the newest value that every reader has seen.
+    /// The number of the newest value that every reader has passed: none looks at an older one.
     #[must_use]
     pub fn seen_by_all(&self) -> u64 {
-        let seen = self
-            .shared
-            .slots
-            .iter()
-            .map(|slot| slot.seen.load(Ordering::Acquire));
+        let slots = self.shared.slots.iter();
+        let seen = slots.map(|slot| slot.seen.load(Ordering::Acquire));
         seen.min().unwrap_or(self.number)
     }
 }
@@ -191,13 +189,17 @@ impl<T: Send + Sync> Reader<T> {
         // SAFETY: announced before loaded (load-bearing order, see the module): the publisher does
         // not free what `current` points to before this reader's guard is dropped.
         let published = unsafe { &*current };
-        if published.number != self.seen {
-            self.seen = published.number;
-            slot.seen.store(published.number, Ordering::Release);
-        }
+        self.newest = published.number;
         Guard {
             value: &published.value,
             slot,
+        }
+    }
+
+    /// Says that the newest value read has been taken over, maybe many reads after the first.
+    pub fn passed(&mut self) {
+        if self.slot.seen.load(Ordering::Relaxed) != self.newest {
+            self.slot.seen.store(self.newest, Ordering::Release);
         }
     }
 }

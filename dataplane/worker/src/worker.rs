@@ -268,6 +268,9 @@ impl Worker {
         }
         departure.flush();
         drop(snapshot);
+        if self.engine.is_in_step() {
+            self.snapshots.passed();
+        }
         self.report();
         self.work_on_job(now);
         came + handed

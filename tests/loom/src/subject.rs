@@ -40,6 +40,7 @@ macro_rules! subjects {
                 }
                 fn read(reader: &mut Self::Reader, look: impl FnOnce(&Value)) {
                     look(&reader.read());
+                    reader.passed();
                 }
             }
         )*

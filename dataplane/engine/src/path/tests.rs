@@ -5,6 +5,7 @@ mod drops;
 mod echo;
 mod errors;
 mod fragments;
+mod full;
 mod ipsec;
 mod listen;
 mod mss;

@@ -24,6 +24,8 @@ const FOLD_AGAIN: Duration = Duration::from_millis(5);
 const FOLD_LATEST: Duration = Duration::from_millis(10);
 /// Servers whose counts in other workers are read between two bursts.
 const FOLDS_A_TICK: usize = 64;
+/// Services that are brought up to a new snapshot between two bursts.
+const SYNCS_A_TICK: usize = 128;
 /// Places of trees that are built at a pick or between two bursts.
 const PLACES_A_STEP: usize = 512;
 
@@ -34,6 +36,8 @@ pub struct Schedulers {
     states: Vec<State>,
     /// By server slot: the service whose tree has it, and its place there.
     places: Vec<(ServiceId, usize)>,
+    /// Where the taking over of a new snapshot is; `None` = it is done.
+    sync_at: Option<usize>,
     /// Services whose trees are to be built.
     building: Vec<ServiceId>,
     /// Services that remember destinations.
@@ -52,6 +56,7 @@ impl Schedulers {
         Self {
             states: Vec::new(),
             places: Vec::new(),
+            sync_at: None,
             building: Vec::new(),
             localities: Vec::new(),
             fold_at: None,
@@ -116,17 +121,35 @@ impl Schedulers {
         self.note(id, real);
     }
 
-    /// Takes over what a new snapshot changed: replays what happened to the services' lists, also
-    /// of those that nobody connects to now.
-    pub fn sync(&mut self, snapshot: &Snapshot, now: Instant) {
+    /// Begins to take over what a new snapshot changed; [ticks](Self::tick) go on with it.
+    pub fn sync(&mut self, snapshot: &Snapshot) {
         let (_, reals) = snapshot.services.slot_counts();
         self.loads.reserve(reals);
         if self.places.len() < reals {
             self.places.resize(reals, (ServiceId(0), usize::MAX));
         }
-        for (slot, state) in (0u32..).zip(&mut self.states) {
-            let id = ServiceId(slot);
-            if let Some(service) = snapshot.services.service(id)
+        self.sync_at = Some(0);
+    }
+
+    /// Whether nothing of the snapshot is left to be taken over.
+    #[must_use]
+    pub const fn is_in_step(&self) -> bool {
+        self.sync_at.is_none()
+    }
+
+    /// Replays what happened to some services' lists, also of those that nobody connects to now. A
+    /// service that is connected to before its turn comes catches up then.
+    fn sync_some(&mut self, set: &ServiceSet, now: Instant) {
+        let Some(from) = self.sync_at else {
+            return;
+        };
+        let slots = from..self.states.len().min(from + SYNCS_A_TICK);
+        self.sync_at = (slots.end < self.states.len()).then_some(slots.end);
+        for slot in slots {
+            let id = u32::try_from(slot).map(ServiceId);
+            if let Ok(id) = id
+                && let Some(service) = set.service(id)
+                && let Some(state) = self.states.get_mut(slot)
                 && state.is_bound()
             {
                 state.sync(service, now);
@@ -138,9 +161,10 @@ impl Schedulers {
         }
     }
 
-    /// Work between bursts: builds trees, reads other workers' counts, lets go of old destinations,
-    /// a little of each.
+    /// Work between bursts: takes over a new snapshot, builds trees, reads other workers' counts,
+    /// lets go of old destinations, a little of each.
     pub fn tick(&mut self, set: &ServiceSet, now: Instant) {
+        self.sync_some(set, now);
         let mut budget = PLACES_A_STEP;
         while budget > 0
             && let Some(id) = self.building.last()

@@ -283,7 +283,7 @@ impl<'a> World<'a> {
 
     fn publish(&mut self) {
         self.snapshot = self.ledger.snapshot();
-        self.schedulers.sync(&self.snapshot, self.now);
+        self.schedulers.sync(&self.snapshot);
         self.schedulers.tick(&self.snapshot.services, self.now);
         self.ledger.acknowledged(self.snapshot.generation);
     }
