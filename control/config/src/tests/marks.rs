@@ -27,7 +27,7 @@ fn persistence_is_read_with_its_defaults_and_is_live() {
     let diff = crate::diff(&config(&plain), &new);
     assert_eq!(
         diff.summary,
-        ["~ service web: persistence none -> 300 s /24 /128"]
+        ["~ service web: persistence none -> 360 s /24 /128"]
     );
     assert_eq!(diff.ops.len(), 1);
     assert!(diff.restart.is_empty());
