@@ -113,6 +113,21 @@ fn fold(a: u64, b: u64) -> u64 {
     high ^ low
 }
 
+/// A keyed hash of some bytes, the same at all workers.
+pub(crate) fn digest(bytes: &[u8], snapshot: &Snapshot) -> u64 {
+    let [first, second] = match &*snapshot.spread {
+        Spread::Single => [0, 0],
+        Spread::ClientHash { key, .. } => *key,
+    };
+    bytes.chunks(8).fold(first, |sum, chunk| {
+        let mut word = [0; 8];
+        if let Some(place) = word.get_mut(..chunk.len()) {
+            place.copy_from_slice(chunk);
+        }
+        fold(sum ^ u64::from_le_bytes(word), second.rotate_left(21) | 1)
+    })
+}
+
 /// Maps a hash evenly onto `workers` (multiply-shift, no division).
 fn place(hash: u64, workers: u16) -> WorkerId {
     let place = (u128::from(hash) * u128::from(workers)) >> 64;

@@ -17,6 +17,7 @@ use crate::flow_table::{
     Direction, FlowFlags, FlowId, FlowKey, FlowMemory, HotEntry, NO_HOP, NewFlow,
 };
 use crate::ipsec;
+use crate::persistence::{Control, is_of_template};
 use crate::sched::Request;
 use crate::sctp_state::SctpState;
 use crate::state::{self, State};
@@ -64,7 +65,7 @@ impl FlowKey {
 }
 
 /// The way from a server's slot to its address, for the flow table.
-fn endpoint(services: &ServiceSet) -> impl Fn(RealId) -> Option<(Addr, u16)> {
+pub(crate) fn endpoint(services: &ServiceSet) -> impl Fn(RealId) -> Option<(Addr, u16)> {
     |id| {
         services
             .real(id)
@@ -90,6 +91,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     /// The connection of a packet.
     #[inline]
     pub(crate) fn find(&self, key: &FlowKey, services: &ServiceSet) -> Option<(FlowId, Direction)> {
+        if is_of_template(key.protocol) {
+            return None;
+        }
         self.flows
             .find(key, self.flows.hash(key), endpoint(services))
     }
@@ -115,11 +119,12 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     }
 
     /// Opens a connection; `None` if the table is full. It counts as inactive until its first
-    /// packet has been accounted for (`ip_vs_bind_dest`).
+    /// packet has been accounted for (`ip_vs_bind_dest`). One of a single packet is a child of
+    /// nobody, because it is over at once.
     pub(crate) fn open<P>(
         &mut self,
         key: &FlowKey,
-        real: RealId,
+        (real, control): (RealId, Option<Control>),
         (packet, parsed): (&B, &Parsed),
         cx: &Context<'_, P>,
     ) -> Option<FlowId>
@@ -130,9 +135,23 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let server = services.real(real)?;
         let mode = server.spec.mode;
         let flags = FlowFlags::of_mode(mode).with(FlowFlags::INACTIVE);
+        let service = services.service(server.service);
+        let one_packet = parsed.protocol == IpProtocol::UDP
+            && service.is_some_and(|service| service.spec.one_packet);
+        let control = control.filter(|_| !one_packet);
+        if !self.can_tell(control) {
+            return None;
+        }
         let (flags, outbound) = match mode {
+            // Nor are its answers translated (`ip_vs_conn_hash`).
+            ForwardMode::Nat if one_packet => (flags, None),
             ForwardMode::Nat => (flags, Some(outbound_key(key, server))),
             ForwardMode::Dr | ForwardMode::Tun => (flags.with(FlowFlags::NO_OUTPUT), None),
+        };
+        let flags = if one_packet {
+            flags.with(FlowFlags::ONE_PACKET)
+        } else {
+            flags
         };
         let sight = Sight {
             one_way: mode.is_one_way(),
@@ -159,7 +178,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
         self.sched.bound(server);
         self.board.worker.connections.add(1);
-        self.board.worker.flows.set(self.flows.len() as u64);
+        self.board.worker.flows.set(self.flow_count() as u64);
+        if let Some(control) = control {
+            self.set_control(id, control);
+        }
         Some(id)
     }
 
@@ -185,10 +207,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         let over = tunables.expire_nodest_conn && self.is_nowhere(hot, direction, starts, cx)
             || starts && is_over(hot, tunables.conn_reuse_mode);
-        if over {
-            self.forget(id, Some(&cx.snapshot.services));
-        }
-        over
+        over && self.forget(id, Some(&cx.snapshot.services))
     }
 
     /// Whether a packet's server takes no more connections, so that its connection ends with
@@ -281,10 +300,28 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 self.sched.shifted(server.id);
             }
         }
+        let flags = hot.flags();
+        let assures = flags.contains(FlowFlags::CONTROLLED)
+            && !flags.contains(FlowFlags::ASSURED)
+            && state.assures(old, direction);
         let timeout_ms = state.timeout_ms(&cx.snapshot.timeouts);
         let before_ms = core::mem::replace(&mut hot.timeout_ms, timeout_ms);
         if timeout_ms < before_ms {
             self.wheel.rearm(&mut self.flows, id, now_ms);
+        }
+        if assures {
+            self.assure(id);
+        }
+    }
+
+    /// Forgets a connection of a single packet, which has taken its way (`ip_vs_conn_put`).
+    pub(crate) fn end_one_packet<P>(&mut self, id: FlowId, cx: &Context<'_, P>)
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let is_one = |hot: &HotEntry| hot.flags().contains(FlowFlags::ONE_PACKET);
+        if self.flows.hot(id).is_some_and(is_one) {
+            self.forget(id, Some(&cx.snapshot.services));
         }
     }
 
@@ -330,6 +367,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
 
 /// Whether a SYN may find a connection over (`is_new_conn_expected`).
 fn is_over(hot: &HotEntry, conn_reuse_mode: u8) -> bool {
+    if hot.flags().contains(FlowFlags::CONTROLLED) {
+        return false;
+    }
     match State::of(hot.protocol(), hot.state) {
         State::Tcp(TcpState::TimeWait | TcpState::Close) | State::Sctp(SctpState::Closed) => {
             conn_reuse_mode != 0

@@ -7,8 +7,9 @@
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use model::ids::RealId;
+use model::ids::{RealId, WorkerId};
 
+use crate::post::Mailbox;
 use crate::verdict::{DROP_REASONS, DropReason};
 
 /// A count that only its worker changes.
@@ -87,6 +88,8 @@ worker_counters! {
     connections,
     /// Connections in the table now.
     flows,
+    /// Templates of persistence in the table now, apart from `flows`.
+    templates,
     /// Connections that ended, by timeout or by reuse.
     flows_expired,
     /// Connections that `drop_entry` ended to make room; `flows_expired` has them too.
@@ -121,6 +124,7 @@ pub struct RealCounters {
     pub bytes_out: Counter,
     active: AtomicU32,
     inactive: AtomicU32,
+    templates: AtomicU32,
 }
 
 /// Connections of a real server, as the least-connection schedulers count them.
@@ -170,6 +174,18 @@ impl RealCounters {
         }
     }
 
+    /// Templates that bind clients to the server: its slot is not free as long as there are any.
+    #[must_use]
+    pub fn templates(&self) -> u32 {
+        self.templates.load(Ordering::Relaxed)
+    }
+
+    /// Counts templates.
+    pub(crate) fn change_templates(&self, change: impl Fn(u32) -> u32) {
+        let count = self.templates.load(Ordering::Relaxed);
+        self.templates.store(change(count), Ordering::Relaxed);
+    }
+
     /// Counts a connection in or out.
     #[inline]
     pub fn count(&self, active: bool, entering: bool) {
@@ -191,13 +207,21 @@ pub struct Board {
     pub worker: WorkerCounters,
     drops: [Counter; DROP_REASONS],
     reals: Box<[RealCounters]>,
+    mailboxes: Box<[Mailbox]>,
 }
 
 impl Board {
-    /// A board for servers in slots below `reals_max`.
+    /// A board for servers in slots below `reals_max`, of a worker that is alone.
     #[must_use]
     pub fn new(reals_max: usize) -> Self {
+        Self::for_workers(reals_max, 0)
+    }
+
+    /// A board of one of so many workers.
+    #[must_use]
+    pub fn for_workers(reals_max: usize, workers: usize) -> Self {
         Self {
+            mailboxes: (0..workers).map(|_| Mailbox::default()).collect(),
             worker: WorkerCounters::default(),
             drops: core::array::from_fn(|_| Counter::default()),
             reals: (0..reals_max).map(|_| RealCounters::default()).collect(),
@@ -224,6 +248,13 @@ impl Board {
     #[inline]
     pub fn real(&self, id: RealId) -> Option<&RealCounters> {
         self.reals.get(id.index())
+    }
+
+    /// The letters of this worker to another one.
+    #[must_use]
+    #[inline]
+    pub fn mailbox(&self, to: WorkerId) -> Option<&Mailbox> {
+        self.mailboxes.get(to.index())
     }
 
     /// Both sides of this worker's packet identity (DESIGN decision 17); equal whenever it is

@@ -24,9 +24,10 @@ use wire::sctp::ChunkType;
 
 use crate::egress::own_address;
 use crate::engine::{Context, Engine};
-use crate::flow_table::{FlowId, FlowMemory, HotEntry};
+use crate::flow_table::{FlowFlags, FlowId, FlowMemory, HotEntry};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::lower_ttl;
+use crate::persistence::Event;
 use crate::sctp_state::SctpState;
 use crate::state::{self, State};
 use crate::tcp_state::{TcpState, flags};
@@ -153,7 +154,7 @@ impl Defences {
 
     /// Of connections that have been idle for a minute after n packets, n from 1 to 8, one in n is
     /// ended (`todrop_entry`).
-    fn ends_idle(&mut self, hot: &HotEntry, now_ms: u32) -> bool {
+    pub(crate) fn ends_idle(&mut self, hot: &HotEntry, now_ms: u32) -> bool {
         if now_ms.wrapping_sub(hot.last_seen_ms) < IDLE_MS {
             return false;
         }
@@ -231,10 +232,17 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             }
             let id = FlowId(self.defences.search);
             self.defences.search += 1;
-            let ends = |hot| self.defences.ends(hot, now_ms);
-            if self.flows.hot(id).is_some_and(ends) {
+            let services = &cx.snapshot.services;
+            let Some(hot) = self.flows.hot(id) else {
+                continue;
+            };
+            let ends = if hot.flags().contains(FlowFlags::TEMPLATE) {
+                self.ends_template(id, services, now_ms)
+            } else {
+                self.defences.ends(hot, now_ms)
+            };
+            if ends && self.forget_as(id, Some(services), Event::Dropped) {
                 self.board.worker.flows_evicted.add(1);
-                self.forget(id, Some(&cx.snapshot.services));
             }
         }
     }
@@ -257,13 +265,26 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.discard(packet, DropReason::NoConnection, cx);
     }
 
+    /// Whether an entry is a template with children: it ends with the last of them.
+    fn is_parent(&self, id: FlowId) -> bool {
+        let is_template = |hot: &HotEntry| hot.flags().contains(FlowFlags::TEMPLATE);
+        self.flows.hot(id).is_some_and(is_template)
+            && self.flows.cold(id).is_some_and(|cold| cold.children > 0)
+    }
+
     /// Ends connections of deleted servers (`ip_vs_expire_nodest_conn_flush`).
     fn sweep(&mut self, from: u32, budget: u32, services: &ServiceSet) {
         let end = from.saturating_add(budget).min(self.flows.places());
         for id in (from..end).map(FlowId) {
             let real = self.flows.hot(id).and_then(|hot| services.real(hot.real()));
-            if real.is_some_and(|real| real.state == RealState::Deleted) {
-                self.forget(id, Some(services));
+            let parent = self.is_parent(id);
+            if real.is_some_and(|real| real.state == RealState::Deleted)
+                && !parent
+                && !self.forget_as(id, Some(services), Event::Swept)
+            {
+                // Its template's worker is behind with its letters.
+                self.defences.sweep = Some(id.0);
+                return;
             }
         }
         self.defences.sweep = (end < self.flows.places()).then_some(end);

@@ -7,23 +7,30 @@ use alloc::vec::Vec;
 use model::addr::Addr;
 use model::fib::Hasher;
 use model::ids::{RealId, ServiceId, WorkerId};
+use model::service::{RealKey, VirtualService};
 use model::snapshot::{ServiceSet, Snapshot};
 use model::time::Instant;
 use wire::buffer::{PacketBuf, PacketPool};
 
+use crate::call_ids::CallIds;
 use crate::counters::Board;
 use crate::defence::Defences;
-use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey};
+use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey, HotEntry};
 use crate::fragments::Fragments;
+use crate::persistence::{self, Event};
 use crate::rate::PerSecond;
 use crate::sched::{Random, Schedulers};
 use crate::sequence::Sequences;
 use crate::state::State;
 use crate::stream::About;
+use crate::tcp_state::TcpState;
 use crate::timer_wheel::TimerWheel;
 use crate::tunnel::Tunnels;
 use crate::verdict::{DropReason, Output, Verdict};
 use crate::waiting::{Resolve, Waiting};
+
+/// How much later a connection ends whose template cannot be told yet.
+const RETRY_MS: u32 = 1000;
 
 /// What an engine is told once.
 #[derive(Debug)]
@@ -78,6 +85,8 @@ pub(crate) fn wrapping_ms(now: Instant) -> u32 {
 pub struct Engine<B, M: FlowMemory> {
     pub(crate) worker: WorkerId,
     pub(crate) board: Arc<Board>,
+    /// Those of all workers, for their letters.
+    pub(crate) boards: Vec<Arc<Board>>,
     pub(crate) flows: FlowTable<M>,
     pub(crate) wheel: TimerWheel,
     pub(crate) sched: Schedulers,
@@ -92,6 +101,10 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) errors: PerSecond,
     /// Replies to echo requests.
     pub(crate) echoes: PerSecond,
+    pub(crate) call_ids: CallIds,
+    /// Templates in the table.
+    pub(crate) templates: u32,
+    pub(crate) generation_of_templates: u8,
     fib_generation: u32,
     /// The snapshot that the schedulers' states are of.
     generation: u64,
@@ -120,6 +133,21 @@ pub struct ConnectionView {
     pub expires_ms: u32,
     /// Packets from the client.
     pub packets: u32,
+    /// If it is a template, whether a connection of the client's has been answered.
+    pub template: Option<bool>,
+}
+
+impl ConnectionView {
+    /// The server's port; 0 if a template names none.
+    #[must_use]
+    pub const fn rport(&self, real: &RealKey) -> u16 {
+        match (self.template, self.vport) {
+            (None, vport) => real.port_of(vport),
+            (Some(_), 0) => 0,
+            (Some(_), u16::MAX) => u16::MAX,
+            (Some(_), _) => real.rport,
+        }
+    }
 }
 
 impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
@@ -147,6 +175,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             worker,
             tunnels: Tunnels::new(seed, worker, boards.len()),
             defences: Defences::new(boards.len()),
+            call_ids: CallIds::new(hasher.clone()),
+            templates: 0,
+            generation_of_templates: 0,
+            boards,
             board,
             flows,
             wheel: TimerWheel::new(wrapping_ms(now)),
@@ -175,13 +207,15 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             .wheel
             .next_expired(&mut self.flows, cx.now_ms(), &mut timers)
         {
-            self.forget(id, Some(&cx.snapshot.services));
+            self.expired(id, cx);
         }
+        self.read_post();
         if self.generation != cx.snapshot.generation {
             self.generation = cx.snapshot.generation;
             self.sched.sync(cx.snapshot);
             self.sync_defences(cx);
             self.sync_streams(cx);
+            self.make_room_for_call_ids(&cx.snapshot.services);
         }
         self.defend(budget, cx);
         self.maintain_streams();
@@ -237,7 +271,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     /// Connections in the table.
     #[must_use]
     pub const fn flow_count(&self) -> usize {
-        self.flows.len()
+        self.flows.len() - self.templates as usize
     }
 
     /// Shows connections to `visit`, from `cursor` on, looking at no more than `max` places;
@@ -255,15 +289,27 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             let Some(hot) = self.flows.hot(id) else {
                 continue;
             };
+            let is_template = hot.flags().contains(FlowFlags::TEMPLATE);
+            let call_id = self.flows.cold(id).filter(|_| is_template);
+            let caller = call_id.and_then(|cold| self.call_ids.network(cold.local));
             visit(ConnectionView {
-                protocol: hot.protocol(),
-                client_ip: hot.client_ip(),
+                protocol: if is_template {
+                    persistence::listed_protocol(hot.protocol())
+                } else {
+                    hot.protocol()
+                },
+                template: is_template.then_some(hot.state != 0),
+                client_ip: caller.unwrap_or_else(|| hot.client_ip()),
                 cport: hot.cport(),
                 virtual_ip: hot.virtual_ip(),
                 vport: hot.vport(),
                 service: hot.service(),
                 real: hot.real(),
-                state: State::of(hot.protocol(), hot.state),
+                state: if is_template {
+                    State::Tcp(TcpState::None)
+                } else {
+                    State::of(hot.protocol(), hot.state)
+                },
                 expires_ms: hot
                     .timeout_ms
                     .saturating_sub(now_ms.wrapping_sub(hot.last_seen_ms)),
@@ -287,28 +333,79 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             let doomed = ids
                 .into_iter()
                 .find(|id| self.flows.hot(*id).is_some_and(|hot| hot.real() == real));
-            if let Some(id) = doomed {
-                self.forget(id, None);
+            if let Some(id) = doomed
+                && !self.forget(id, None)
+            {
+                return Some(place);
             }
         }
         next
     }
 
-    /// Takes a connection out of the table and out of the counts. `services` knows what its server
-    /// is now; `None` if that is on its way out.
-    pub(crate) fn forget(&mut self, id: FlowId, services: Option<&ServiceSet>) {
-        if let Some(hot) = self.flows.hot(id) {
-            let (real, inactive) = (hot.real(), hot.flags().contains(FlowFlags::INACTIVE));
-            if let Some(counters) = self.board.real(real) {
-                counters.count(!inactive, false);
-            }
-            self.unattend(id);
-            self.wheel.cancel(&mut self.flows, id);
-            self.flows.remove(id);
-            self.board.worker.flows_expired.add(1);
-            self.board.worker.flows.set(self.flows.len() as u64);
-            self.sched
-                .unbound(real, services.and_then(|services| services.real(real)));
+    /// What becomes of an entry whose time is up.
+    fn expired<P: PacketPool<Buf = B>>(&mut self, id: FlowId, cx: &Context<'_, P>) {
+        let is_template = |hot: &HotEntry| hot.flags().contains(FlowFlags::TEMPLATE);
+        if self.flows.hot(id).is_some_and(is_template) {
+            return self.template_expired(id, cx.now_ms());
         }
+        if !self.forget(id, Some(&cx.snapshot.services))
+            && let Some(hot) = self.flows.hot_mut(id)
+        {
+            // Its template's worker is behind with its letters.
+            hot.timeout_ms = hot.timeout_ms.saturating_add(RETRY_MS);
+            self.wheel.schedule(&mut self.flows, id, cx.now_ms());
+        }
+    }
+
+    fn make_room_for_call_ids(&mut self, services: &ServiceSet) {
+        let wants = |service: &VirtualService| {
+            let persistence = service.spec.persistence;
+            persistence.is_some_and(|persistence| persistence.engine.is_some())
+        };
+        if services.services().any(wants) {
+            self.call_ids.make_room(self.flows.capacity());
+        }
+    }
+
+    /// Takes a connection out of the table and out of the counts; false, and nothing has happened,
+    /// if its template cannot be told. `services` knows what its server is now; `None` if that is
+    /// on its way out.
+    pub(crate) fn forget(&mut self, id: FlowId, services: Option<&ServiceSet>) -> bool {
+        self.forget_as(id, services, Event::Ended)
+    }
+
+    /// As [`Self::forget`], telling its template how it ended.
+    pub(crate) fn forget_as(
+        &mut self,
+        id: FlowId,
+        services: Option<&ServiceSet>,
+        event: Event,
+    ) -> bool {
+        let Some(hot) = self.flows.hot(id) else {
+            return true;
+        };
+        if hot.flags().contains(FlowFlags::TEMPLATE) {
+            self.forget_template(id);
+            return true;
+        }
+        let (real, inactive) = (hot.real(), hot.flags().contains(FlowFlags::INACTIVE));
+        let control = self.control(id);
+        if !self.can_tell(control) {
+            return false;
+        }
+        if let Some(counters) = self.board.real(real) {
+            counters.count(!inactive, false);
+        }
+        self.unattend(id);
+        self.wheel.cancel(&mut self.flows, id);
+        self.flows.remove(id);
+        self.board.worker.flows_expired.add(1);
+        self.board.worker.flows.set(self.flow_count() as u64);
+        self.sched
+            .unbound(real, services.and_then(|services| services.real(real)));
+        if let Some(control) = control {
+            self.tell(control, event);
+        }
+        true
     }
 }

@@ -372,6 +372,15 @@ impl<M: FlowMemory> FlowTable<M> {
         Some(slot)
     }
 
+    /// Takes an entry out of the index: nobody finds it any more, and it lives on.
+    pub(crate) fn unindex(&mut self, flow: FlowId) {
+        for direction in [Direction::Inbound, Direction::Outbound] {
+            if let Some(slot) = self.take_slot(flow, direction) {
+                index::clear(&mut self.memory, slot);
+            }
+        }
+    }
+
     /// Removes a connection; nothing happens if it is not there.
     ///
     /// Take it off the timer wheel first. An entry still on the wheel is not found any more, and
@@ -380,11 +389,7 @@ impl<M: FlowMemory> FlowTable<M> {
         if self.hot(flow).is_none() {
             return;
         }
-        for direction in [Direction::Inbound, Direction::Outbound] {
-            if let Some(slot) = self.take_slot(flow, direction) {
-                index::clear(&mut self.memory, slot);
-            }
-        }
+        self.unindex(flow);
         if let Some(entry) = self.memory.hot_mut().get_mut(flow.index()) {
             entry.set_table_flag(FlowFlags::LIVE, false);
         }

@@ -17,11 +17,13 @@ use model::ids::{RealId, ServiceId, WorkerId};
 use model::service::{SchedulerKind, VirtualService};
 use model::snapshot::Snapshot;
 use wire::buffer::{PacketBuf, PacketPool};
+use wire::packet::Parsed;
 
 use crate::affinity;
 use crate::engine::{Context, Engine};
 use crate::flow_table::{FlowKey, FlowMemory};
-use crate::verdict::Note;
+use crate::persistence::{Client, Control, Refusal, TemplateRef};
+use crate::verdict::{DropReason, Note};
 
 /// What names a state wider than one flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,17 +39,25 @@ pub struct Wide {
 /// Where a new connection goes, or who knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// To that server; this worker opens it.
-    Real(RealId),
+    /// To that server; this worker opens it, as a child of that template.
+    Real(RealId, Option<Control>),
     /// The packet has to be passed on, with that note.
     Ask(WorkerId, Note),
     /// There is no server for it.
     Nobody,
+    /// It is not opened at all.
+    Drop(DropReason),
 }
 
 /// The state that decides about a connection, if it is wider than the worker's own: thresholds
-/// count all connections of a server, lblc and lblcr remember destinations.
-fn wide(service: &VirtualService, key: &FlowKey) -> Option<Wide> {
+/// count all connections of a server, templates bind a client's connections, lblc and lblcr
+/// remember destinations.
+fn wide(
+    service: &VirtualService,
+    key: &FlowKey,
+    client: Option<&Client<'_>>,
+    snapshot: &Snapshot,
+) -> Option<Wide> {
     let of = |addr| Wide {
         service: service.id,
         addr,
@@ -55,6 +65,15 @@ fn wide(service: &VirtualService, key: &FlowKey) -> Option<Wide> {
     };
     if service.has_limits {
         return Some(of(Addr::UNSPECIFIED));
+    }
+    if let Some(client) = client {
+        let number = client
+            .call_id
+            .map_or(0, |call_id| affinity::digest(call_id, snapshot));
+        return Some(Wide {
+            number,
+            ..of(client.network)
+        });
     }
     let remembers = matches!(
         service.spec.scheduler,
@@ -69,6 +88,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         &mut self,
         service: &VirtualService,
         key: &FlowKey,
+        (bytes, parsed): (&[u8], &Parsed),
         note: Note,
         cx: &Context<'_, P>,
     ) -> Decision
@@ -78,14 +98,36 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if let Note::Serve { real, generation } = note {
             return served(real, generation, cx.snapshot);
         }
+        if let Note::Bind {
+            real,
+            home,
+            template,
+        } = note
+        {
+            return Decision::Real(real, Some(Control { home, template }));
+        }
+        let persistence = service.spec.persistence.as_ref();
+        let client = persistence.map(|persistence| Client::of(persistence, key, bytes, parsed));
+        let client = match client {
+            Some(None) => return Decision::Drop(DropReason::NoCallId),
+            Some(Some(client)) => Some(client),
+            None => None,
+        };
         let asked = matches!(note, Note::Decide { .. });
         if !asked
-            && let Some(wide) = wide(service, key)
+            && let Some(wide) = wide(service, key, client.as_ref(), cx.snapshot)
             && let Some(home) = affinity::home(&wide, cx.snapshot)
             && home != self.worker
         {
             let owner = self.worker;
             return Decision::Ask(home, Note::Decide { owner });
+        }
+        if let (Some(persistence), Some(client)) = (persistence, client) {
+            return match self.persist(service, persistence, key, &client, cx) {
+                Ok((real, template)) => self.bind(real, template, note, cx),
+                Err(Refusal::Nobody) => Decision::Nobody,
+                Err(Refusal::Drop(reason)) => Decision::Drop(reason),
+            };
         }
         let Some(real) = self.schedule(service, key, cx) else {
             return Decision::Nobody;
@@ -99,15 +141,43 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 let generation = server.generation;
                 Decision::Ask(owner, Note::Serve { real, generation })
             }
-            Note::None | Note::Yours | Note::Serve { .. } => Decision::Real(real),
+            Note::None | Note::Yours | Note::Serve { .. } | Note::Bind { .. } => {
+                Decision::Real(real, None)
+            }
         }
+    }
+
+    /// Where a connection goes that a template of this worker's decided about.
+    fn bind<P>(
+        &mut self,
+        real: RealId,
+        template: TemplateRef,
+        note: Note,
+        cx: &Context<'_, P>,
+    ) -> Decision
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let home = self.worker;
+        let Note::Decide { owner } = note else {
+            return Decision::Real(real, Some(Control { home, template }));
+        };
+        if let Some(server) = cx.snapshot.services.real(real) {
+            self.sched.promised(server, cx.now);
+        }
+        let note = Note::Bind {
+            real,
+            home,
+            template,
+        };
+        Decision::Ask(owner, note)
     }
 }
 
 /// What home decided, unless the server is gone by now.
 fn served(real: RealId, generation: u32, snapshot: &Snapshot) -> Decision {
     match snapshot.services.real(real) {
-        Some(server) if server.generation == generation => Decision::Real(real),
+        Some(server) if server.generation == generation => Decision::Real(real, None),
         Some(_) | None => Decision::Nobody,
     }
 }

@@ -20,6 +20,7 @@ extern crate std;
 
 pub mod affinity;
 pub mod associations;
+mod call_ids;
 mod connection;
 pub mod counters;
 mod defence;
@@ -33,6 +34,8 @@ mod gather;
 pub mod home;
 pub mod ipsec;
 pub mod path;
+pub mod persistence;
+pub mod post;
 mod rate;
 mod related;
 pub mod sched;

@@ -132,8 +132,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         {
             return self.discard(packet, reason, cx);
         }
-        let real = match self.decide(service, &key, arrival.note, cx) {
-            Decision::Real(real) => real,
+        let seen = (packet.bytes(), parsed);
+        let (real, control) = match self.decide(service, &key, seen, arrival.note, cx) {
+            Decision::Real(real, control) => (real, control),
             Decision::Ask(worker, note) => {
                 return self.pass_on(packet, parsed, worker, note, cx);
             }
@@ -142,10 +143,12 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 self.complain(&packet, parsed, trouble, from, cx);
                 return self.discard(packet, DropReason::NoRealServer, cx);
             }
+            Decision::Drop(reason) => return self.discard(packet, reason, cx),
         };
-        match self.open(&key, real, (&packet, parsed), cx) {
+        match self.open(&key, (real, control), (&packet, parsed), cx) {
             Some(id) if self.attend(id, cx) => {
                 self.follow(packet, parsed, iface, (id, Direction::Inbound), cx);
+                self.end_one_packet(id, cx);
             }
             Some(id) => {
                 self.forget(id, Some(&snapshot.services));

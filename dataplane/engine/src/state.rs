@@ -85,6 +85,17 @@ impl State {
         }
     }
 
+    /// Whether the packet that brought a connection here from `before`, the way it went, tells that
+    /// both ends want it (`ip_vs_control_assure_ct`).
+    #[must_use]
+    pub fn assures(self, before: Self, direction: Direction) -> bool {
+        match self {
+            Self::Udp => direction == Direction::Outbound,
+            Self::Tcp(TcpState::Established) | Self::Sctp(SctpState::Established) => self != before,
+            Self::Tcp(_) | Self::Sctp(_) => false,
+        }
+    }
+
     /// How long an idle connection in this state is kept, milliseconds.
     #[must_use]
     #[inline]

@@ -160,6 +160,15 @@ impl Stats {
             .fold(Load::default(), |sum, counters| sum.plus(counters.load()))
     }
 
+    /// Whether no worker has a connection to that server, nor a template that names it: its slot
+    /// may be given to another one, if none can have got one since.
+    #[must_use]
+    pub fn is_idle(&self, id: RealId) -> bool {
+        let counters = self.boards.iter().filter_map(|board| board.real(id));
+        let templates = counters.map(|counters| counters.templates());
+        self.load(id).flows() == 0 && templates.sum::<u32>() == 0
+    }
+
     fn slot(&self, id: RealId) -> Traffic {
         self.boards.iter().filter_map(|board| board.real(id)).fold(
             Traffic::default(),

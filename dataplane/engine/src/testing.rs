@@ -178,6 +178,7 @@ impl Bench {
     /// neighbour 1 10.1.0.20                no-neighbour 1 10.1.0.20       icmp-rate 10
     /// echo-rate 10
     /// reuse 0                              timeouts 900 120 300           # comment
+    /// service udp 10.0.0.100:5060 rr persist=300 mask=24 prefix=64 pe=sip ops
     /// new-flows 1000                       sysctl secure_tcp 3
     /// pmtu-disc 0                          real 10.1.0.11:80 gue-csum:6080 1
     /// service udp 10.0.0.0/24:53 rr        service tcp 10.0.0.100:8000-8099 rr
@@ -267,7 +268,7 @@ impl Bench {
             .ledger
             .services()
             .reals()
-            .filter(|real| real.state != RealState::Live && self.load(real.id).flows() == 0)
+            .filter(|real| real.state != RealState::Live && self.is_idle(real.id))
             .map(|real| real.id)
             .collect();
         for id in idle {
@@ -318,6 +319,12 @@ impl Bench {
             .fold(Load::default(), |sum, counters| sum.plus(counters.load()))
     }
 
+    fn is_idle(&self, real: RealId) -> bool {
+        let counters = self.workers.iter().filter_map(|w| w.board.real(real));
+        let templates: u32 = counters.map(|counters| counters.templates()).sum();
+        self.load(real).flows() == 0 && templates == 0
+    }
+
     /// The slot of the server at `RIP:rport`, that of the newest service if several have it.
     #[must_use]
     pub fn real(&self, endpoint: &str) -> RealId {
@@ -342,6 +349,12 @@ impl Bench {
                 .scan(at, 64, self.now, |view| all.push(view));
         }
         all
+    }
+
+    /// A worker's engine.
+    #[cfg(test)]
+    pub(crate) fn engine_mut(&mut self, worker: usize) -> &mut Engine<TestBuf, HeapMemory> {
+        &mut self.workers[worker].engine
     }
 
     /// Connections over all workers.
@@ -460,7 +473,7 @@ impl Bench {
         self.hand_over_with(worker, port, frame, Note::Yours)
     }
 
-    fn hand_over_with(
+    pub(crate) fn hand_over_with(
         &mut self,
         worker: usize,
         port: u16,
@@ -520,6 +533,12 @@ impl Bench {
             .map(|load| load.active as usize + load.inactive as usize)
             .sum();
         assert_eq!(flows, counted, "connections of worker {index}");
+        let templates: u32 = (0u32..)
+            .map_while(|slot| worker.board.real(RealId(slot)))
+            .map(|counters| counters.templates())
+            .sum();
+        let gauge = worker.board.worker.templates.get();
+        assert_eq!(gauge, u64::from(templates), "templates of worker {index}");
     }
 }
 
@@ -566,7 +585,7 @@ impl Worker {
 
 fn new_workers(count: usize, flows: usize, hasher: &Hasher, now: Instant) -> Vec<Worker> {
     let boards: Vec<Arc<Board>> = (0..count)
-        .map(|_| Arc::new(Board::new(BENCH_REALS_MAX)))
+        .map(|_| Arc::new(Board::for_workers(BENCH_REALS_MAX, count)))
         .collect();
     (0u16..)
         .zip(&boards)

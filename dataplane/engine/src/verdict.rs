@@ -3,7 +3,9 @@
 
 use alloc::vec::Vec;
 
-use model::ids::{IfaceId, PortId, REALS_MAX, RealId, WorkerId};
+use model::ids::{IfaceId, PortId, REALS_MAX, RealId, WORKERS_MAX, WorkerId};
+
+use crate::persistence::TemplateRef;
 
 /// What kind of packet is handed to Linux; each class has a rate of its own, so that strangers do
 /// not starve the replies to our own sockets.
@@ -136,6 +138,8 @@ drop_reasons! {
     NoRealServer = "no_real_server",
     /// The connection's real server was deleted.
     RealDeleted = "real_deleted",
+    /// The service's connections are known by their Call-ID, and the datagram has none.
+    NoCallId = "no_call_id",
     /// One of the packets that open connections which `drop_packet` drops.
     DropPacket = "drop_packet",
     /// The worker has opened as many connections in this second as it may.
@@ -241,6 +245,16 @@ pub enum Note {
         /// Who gets it back, with [`Note::Serve`].
         owner: WorkerId,
     },
+    /// It opens a connection of the receiver's, to the server that a template of the sender's
+    /// names.
+    Bind {
+        /// Slot of the server.
+        real: RealId,
+        /// The sender.
+        home: WorkerId,
+        /// Which template.
+        template: TemplateRef,
+    },
     /// It opens a connection of the receiver's, to that server.
     Serve {
         /// Slot of the server.
@@ -258,7 +272,8 @@ impl Note {
         matches!(self, Self::None | Self::Yours)
     }
 
-    /// As a number that travels with the packet. A server's slot has room for 24 bits.
+    /// As a number that travels with the packet. A server's slot has room for 24 bits, beside a
+    /// template for 16; a template's place for 28.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         match self {
@@ -268,6 +283,15 @@ impl Note {
             Self::Serve { real, generation } => {
                 3 | (real.0 as u64 & 0x00ff_ffff) << 8 | (generation as u64) << 32
             }
+            Self::Bind {
+                real,
+                home,
+                template,
+            } => {
+                let place = template.place as u64 & 0x0fff_ffff;
+                let what = 4 | (home.0 as u64 & 0x3f) << 4 | (real.0 as u64 & 0xffff) << 12;
+                what | (template.generation as u64) << 28 | place << 36
+            }
         }
     }
 
@@ -275,6 +299,16 @@ impl Note {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the parts of the number")]
     pub const fn from_bits(bits: u64) -> Self {
+        if bits & 0xf == 4 {
+            return Self::Bind {
+                real: RealId((bits >> 12) as u32 & 0xffff),
+                home: WorkerId((bits >> 4) as u16 & 0x3f),
+                template: TemplateRef {
+                    place: (bits >> 36) as u32,
+                    generation: (bits >> 28) as u8,
+                },
+            };
+        }
         match bits & 0xff {
             1 => Self::Yours,
             2 => Self::Decide {
@@ -289,7 +323,10 @@ impl Note {
     }
 }
 
-const _: () = assert!(REALS_MAX <= 1 << 24, "a note's room for a server");
+const _: () = assert!(
+    REALS_MAX <= 1 << 16 && WORKERS_MAX <= 1 << 6,
+    "a note's room for a server and a worker"
+);
 
 /// Packets with their verdicts, in order. Kept over bursts, so that it allocates once.
 #[derive(Debug)]

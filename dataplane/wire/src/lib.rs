@@ -32,6 +32,7 @@ pub mod proxy;
 pub mod quic;
 pub mod sctp;
 pub mod segment;
+pub mod sip;
 pub mod tcp;
 pub mod toeplitz;
 pub mod tunnel;

@@ -20,7 +20,8 @@ use model::ids::{RealId, ServiceId, WorkerId};
 use model::ledger::Ledger;
 use model::op::{Op, OpError};
 use model::service::{
-    Endpoint, ForwardMode, Mark, Protocol, RealServer, ServiceKey, ServiceSpec, VirtualService,
+    Endpoint, ForwardMode, Mark, PersistenceEngine, Protocol, RealServer, ServiceKey, ServiceSpec,
+    VirtualService,
 };
 use model::snapshot::{Snapshot, Tunables};
 use model::time::Instant;
@@ -244,7 +245,7 @@ impl Director {
             .get(&(service.id, service.generation));
         let mut row = ServiceRow {
             service: service_words(&service.key),
-            scheduler: scheduler_words(&service.spec),
+            scheduler: scheduler_words(&service.spec, service.key.is_v4()),
             reals: service
                 .reals
                 .iter()
@@ -348,26 +349,47 @@ fn service_words(key: &ServiceKey) -> String {
     }
 }
 
-/// `NAME` or `NAME (flag,flag)`.
-fn scheduler_words(spec: &ServiceSpec) -> String {
-    let name = spec.scheduler.name();
-    if spec.flags.is_empty() {
-        name.into()
-    } else {
-        format!("{name} ({})", spec.flags.words(spec.scheduler))
+/// `NAME[ (flag,flag)][ persistent S][ mask M][ pe NAME][ ops]`.
+fn scheduler_words(spec: &ServiceSpec, is_v4: bool) -> String {
+    let mut words = spec.scheduler.name().to_owned();
+    if !spec.flags.is_empty() {
+        words += &format!(" ({})", spec.flags.words(spec.scheduler));
     }
+    if let Some(persistence) = spec.persistence {
+        words += &format!(" persistent {}", persistence.timeout_s);
+        let (bits, length) = (persistence.ipv4_mask, persistence.ipv6_prefix);
+        if is_v4 && bits < 32 {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            words += &format!(" mask {}", std::net::Ipv4Addr::from(mask));
+        } else if !is_v4 && length < 128 {
+            words += &format!(" mask {length}");
+        }
+        if persistence.engine == Some(PersistenceEngine::Sip) {
+            words += " pe sip";
+        }
+    }
+    if spec.one_packet {
+        words += " ops";
+    }
+    words
 }
 
 fn connection_row(view: &ConnectionView, client: String, real: &RealServer) -> ConnectionRow {
     let protocol = match Protocol::from_number(view.protocol) {
         Some(protocol) => protocol.name().to_uppercase(),
+        None if view.protocol == 0 => "IP".to_owned(),
         None => view.protocol.to_string(),
     };
-    let rport = real.key.port_of(view.vport);
+    let state = match view.template {
+        None => view.state.name(),
+        Some(false) => "NONE",
+        Some(true) => "ASSURED",
+    };
+    let rport = view.rport(&real.key);
     ConnectionRow {
         protocol,
         expire: u64::from(view.expires_ms / 1000),
-        state: view.state.name().into(),
+        state: state.into(),
         client,
         virtual_service: Endpoint(view.virtual_ip, view.vport).to_string(),
         real: Endpoint(real.key.real_ip, rport).to_string(),

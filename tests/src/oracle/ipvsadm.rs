@@ -10,8 +10,8 @@ use std::str::SplitWhitespace;
 use model::addr::Addr;
 use model::op::Op;
 use model::service::{
-    ForwardMode, Mark, Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
-    ServiceSpec, Thresholds, Weight,
+    ForwardMode, Mark, Persistence, PersistenceEngine, Protocol, RealKey, RealSpec, SchedulerFlags,
+    SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
 };
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
 
@@ -50,6 +50,10 @@ struct Options {
     scheduler: Option<SchedulerKind>,
     flags: SchedulerFlags,
     limits: Thresholds,
+    persistent_s: Option<u32>,
+    mask: Option<u8>,
+    engine: Option<PersistenceEngine>,
+    one_packet: bool,
     mode: Option<ForwardMode>,
     weight: Option<Weight>,
     tunnel: TunnelOptions,
@@ -79,6 +83,28 @@ impl TunnelOptions {
     }
 }
 
+impl Options {
+    /// The kernel's netmask is of the service's family, so one number serves both here.
+    fn persistence(&self) -> Option<Persistence> {
+        Some(Persistence {
+            timeout_s: self.persistent_s?,
+            ipv4_mask: self.mask.map_or(32, |bits| bits.min(32)),
+            ipv6_prefix: self.mask.unwrap_or(128),
+            engine: self.engine,
+        })
+    }
+}
+
+/// Bits of a netmask: `255.255.255.0`, or a prefix length for IPv6.
+fn mask_bits(text: &str) -> Option<u8> {
+    if let Ok(mask) = text.parse::<std::net::Ipv4Addr>() {
+        let bits = u32::from(mask);
+        let ones = bits.leading_ones();
+        return (bits.count_ones() == ones).then(|| u8::try_from(ones).ok())?;
+    }
+    text.parse().ok().filter(|bits| (1..=128).contains(bits))
+}
+
 /// Reads one line.
 ///
 /// # Errors
@@ -102,6 +128,8 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
     let spec = ServiceSpec {
         scheduler: options.scheduler.unwrap_or(SCHEDULER),
         flags: options.flags,
+        persistence: options.persistence(),
+        one_packet: options.one_packet,
         ..ServiceSpec::default()
     };
     let mode = options.mode.unwrap_or(ForwardMode::Dr);
@@ -160,9 +188,11 @@ fn options(
     words: &mut SplitWhitespace<'_>,
     malformed: &impl Fn(&str) -> LineError,
 ) -> Result<Options, LineError> {
-    let missing = |what: &str| Err(LineError::Unsupported(what.into()));
     let mut options = Options::default();
     while let Some(option) = words.next() {
+        if persistence_option(option, words, &mut options, malformed)? {
+            continue;
+        }
         let mut value = || {
             words
                 .next()
@@ -187,9 +217,6 @@ fn options(
                     options.flags = options.flags.with(flag);
                 }
             }
-            "-p" | "-M" => return missing("persistence"),
-            "--pe" => return missing("persistence engines"),
-            "-o" => return missing("one-packet scheduling"),
             "-r" => {
                 options.real = Some(endpoint(value()?).ok_or_else(|| malformed("bad address"))?);
             }
@@ -219,6 +246,38 @@ fn options(
         }
     }
     Ok(options)
+}
+
+/// `-p`, whose value may be left out, and what belongs to it; whether it was one of them.
+fn persistence_option(
+    option: &str,
+    words: &mut SplitWhitespace<'_>,
+    options: &mut Options,
+    malformed: &impl Fn(&str) -> LineError,
+) -> Result<bool, LineError> {
+    match option {
+        "-p" | "--persistent" => {
+            let seconds = words.clone().next().and_then(|word| word.parse().ok());
+            if seconds.is_some() {
+                words.next();
+            }
+            options.persistent_s = Some(seconds.unwrap_or(Persistence::TIMEOUT_S));
+        }
+        "-M" | "--netmask" => {
+            let bits = words.next().and_then(mask_bits);
+            options.mask = Some(bits.ok_or_else(|| malformed("bad netmask"))?);
+        }
+        "--pe" => match words.next() {
+            Some("sip") => options.engine = Some(PersistenceEngine::Sip),
+            name => {
+                let what = format!("persistence engine {}", name.unwrap_or("without a name"));
+                return Err(LineError::Unsupported(what));
+            }
+        },
+        "-o" | "--ops" => options.one_packet = true,
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 fn scheduler(name: &str) -> Result<SchedulerKind, LineError> {

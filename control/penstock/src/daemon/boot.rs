@@ -420,7 +420,7 @@ fn assemble(eal: Eal, config: &Config, attached: Vec<Port>) -> Result<Director, 
     let interfaces = interfaces(config, &ports);
     let boards: Vec<Arc<Board>> = cpus
         .iter()
-        .map(|_| Arc::new(Board::new(REALS_MAX)))
+        .map(|_| Arc::new(Board::for_workers(REALS_MAX, cpus.len())))
         .collect();
     let flows_max = flows_per_worker(config);
     let (setups, punts, inject) =

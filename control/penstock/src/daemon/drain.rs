@@ -76,7 +76,7 @@ impl Retirees {
             if seen < retiree.generation {
                 continue;
             }
-            if stats.load(id).flows() == 0 {
+            if stats.is_idle(id) {
                 // Twice: a worker that moves a connection from active to inactive counts it
                 // nowhere for an instant.
                 if std::mem::replace(&mut retiree.empty, true) {

@@ -2,7 +2,7 @@
 //! What is remembered of a connection: a hot half of one cache line, a cold half of half a line.
 
 use model::addr::Addr;
-use model::ids::{RealId, SERVICES_MAX, ServiceId};
+use model::ids::{RealId, SERVICES_MAX, ServiceId, WORKERS_MAX};
 use model::service::ForwardMode;
 
 use super::FlowKey;
@@ -44,6 +44,10 @@ impl FlowFlags {
     pub const ONE_PACKET: Self = Self(1 << 6);
     /// The director changes its stream: it has a place in the table of corrections.
     pub const ADJUSTED: Self = Self(1 << 7);
+    /// A template decided where it goes (`ip_vs_conn::control`).
+    pub const CONTROLLED: Self = Self(1 << 8);
+    /// Its template knows that it has been answered.
+    pub const ASSURED: Self = Self(1 << 9);
     /// The outbound key is in the index; kept by the table.
     pub const OUTBOUND_INDEXED: Self = Self(1 << 14);
     /// The entry holds a connection; kept by the table.
@@ -218,6 +222,11 @@ impl HotEntry {
         self.flags.mode()
     }
 
+    /// Changes the vport of a template that is not in the index any more.
+    pub(crate) const fn set_vport(&mut self, vport: u16) {
+        self.vport = vport;
+    }
+
     /// Replaces the flags; those kept by the table stay as they are.
     #[inline]
     pub const fn set_flags(&mut self, flags: FlowFlags) {
@@ -342,10 +351,16 @@ pub struct ColdEntry {
     pub sequence_adjust: u32,
     /// Place in the table of local addresses of FullNAT (one-based; 0 = none).
     pub local: u32,
-    reserved: u32,
+    /// Of a template the number of its children, of a child the place of its template.
+    pub(crate) children: u32,
     pub(crate) wheel_slot: u16,
-    reserved_too: u16,
+    /// Of a template which tenant of its place it is, of a child which one its template is.
+    pub(crate) generation: u8,
+    /// Of a child the worker that has its template.
+    pub(crate) home: u8,
 }
+
+const _: () = assert!(WORKERS_MAX <= 1 << 8, "a worker's number in eight bits");
 
 impl ColdEntry {
     /// A new connection, not yet in the index nor on the wheel.
@@ -356,9 +371,10 @@ impl ColdEntry {
             slots: [Slot::NONE; 2],
             sequence_adjust: 0,
             local: 0,
-            reserved: 0,
+            children: 0,
             wheel_slot: NOT_ON_WHEEL,
-            reserved_too: 0,
+            generation: 0,
+            home: 0,
         }
     }
 }

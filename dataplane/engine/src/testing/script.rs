@@ -16,8 +16,8 @@ use model::fib::Route;
 use model::ids::{IfaceId, PortId};
 use model::op::{Op, OpError};
 use model::service::{
-    ClientAddress, ForwardMode, Listen, Mark, PortRange, Protocol, RealKey, RealSpec,
-    SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
+    ClientAddress, ForwardMode, Listen, Mark, Persistence, PersistenceEngine, PortRange, Protocol,
+    RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
 };
 use model::snapshot::Interface;
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
@@ -157,8 +157,25 @@ impl<'a> Line<'a> {
             flags: flags.fold(SchedulerFlags::NONE, SchedulerFlags::with),
             mss_clamp: mss_clamp.and_then(|bytes| bytes.parse().ok()),
             client_address,
+            persistence: self.persistence(place + 1),
+            one_packet: self.words.iter().skip(place + 1).any(|word| *word == "ops"),
             ..ServiceSpec::default()
         }
+    }
+
+    /// `persist=300`, and `mask=24`, `prefix=64`, `pe=sip` if they are there.
+    fn persistence(&self, place: usize) -> Option<Persistence> {
+        let value = |name: &str| {
+            let mut words = self.words.iter().skip(place);
+            words.find_map(|word| word.strip_prefix(name))
+        };
+        let number = |name: &str| value(name).and_then(|number| number.parse().ok());
+        Some(Persistence {
+            timeout_s: value("persist=")?.parse().ok()?,
+            ipv4_mask: number("mask=").unwrap_or(32),
+            ipv6_prefix: number("prefix=").unwrap_or(128),
+            engine: value("pe=").map(|_| PersistenceEngine::Sip),
+        })
     }
 
     fn real_spec(&self, place: usize) -> RealSpec {

@@ -14,6 +14,13 @@ fn note() -> impl Strategy<Value = Note> {
             real: RealId(real),
             generation
         }),
+        (0..1u32 << 16, 0..64u16, 0..1u32 << 28, any::<u8>()).prop_map(
+            |(real, home, place, generation)| Note::Bind {
+                real: RealId(real),
+                home: WorkerId(home),
+                template: TemplateRef { place, generation },
+            }
+        ),
     ]
 }
 

@@ -212,6 +212,14 @@ fn situations() -> Vec<(DropReason, Bench)> {
 
 fn defence_situations(case: &mut Case<'_>) {
     case(
+        DropReason::NoCallId,
+        "service udp 10.0.0.100:5060 rr persist=300 pe=sip\nreal 10.1.0.11:5060",
+        &|bench| {
+            let frame = Frame::udp("10.0.0.9:5060", "10.0.0.100:5060").payload(b"OPTIONS");
+            bench.send(0, &frame.build());
+        },
+    );
+    case(
         DropReason::DropPacket,
         &format!("{SERVICES}\nsysctl drop_packet 3"),
         &|bench| drop(bench.send(0, &syn(1000, "10.0.0.100:80").build())),
