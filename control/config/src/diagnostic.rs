@@ -122,6 +122,8 @@ codes! {
     TcpOnly = "PS0333",
     /// Something that has to see both directions, and a server that answers its client itself.
     NeedsBothWays = "PS0334",
+    /// A helper for more than one address and port.
+    HelperListen = "PS0335",
     /// A rule that no packet can fit.
     MarkFamily = "PS0332",
     /// No `[[port]]`.

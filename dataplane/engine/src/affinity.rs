@@ -6,6 +6,10 @@
 //! source, a packet from a real server carries it as its destination. The client's address and port
 //! are all that both directions share without looking the flow up, so they alone are hashed; two
 //! services that share a server need no special case then.
+//!
+//! Where a helper reads along, connections announce others, whose ports nobody knows in advance:
+//! of such services the client's address alone is hashed, and of every other TCP packet from or to
+//! their addresses too, so that one worker has all connections of an FTP client.
 
 use model::addr::Addr;
 use model::ids::WorkerId;
@@ -76,17 +80,36 @@ pub fn home(wide: &Wide, snapshot: &Snapshot) -> Option<WorkerId> {
 /// The client's address and port, if one end of the packet is a service or a real server.
 fn client_side(key: &FlowKey, snapshot: &Snapshot) -> Option<(Addr, u16)> {
     let protocol = Protocol::from_number(key.protocol)?;
-    if service_of(key, snapshot).is_some() {
-        return Some((key.source, key.source_port));
+    let services = &snapshot.services;
+    if let Some(service) = service_of(key, snapshot) {
+        let cport = if services.keeps_clients_together(service.id) {
+            0
+        } else {
+            key.source_port
+        };
+        return Some((key.source, cport));
     }
     let real = RealKey {
         real_ip: key.source,
         rport: key.source_port,
     };
-    snapshot
-        .services
-        .is_real(protocol, real)
-        .then_some((key.destination, key.destination_port))
+    if services.is_real(protocol, real) {
+        let cport = if services.keeps_clients_of(real) {
+            0
+        } else {
+            key.destination_port
+        };
+        return Some((key.destination, cport));
+    }
+    if protocol != Protocol::Tcp {
+        None
+    } else if services.is_helped(key.destination) {
+        Some((key.source, 0))
+    } else {
+        services
+            .is_helped(key.source)
+            .then_some((key.destination, 0))
+    }
 }
 
 /// A keyed hash of the client; two rounds of a folded 64 × 64 bit product.

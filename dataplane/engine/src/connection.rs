@@ -32,6 +32,10 @@ pub(crate) struct Flow {
     pub(crate) mode: ForwardMode,
     /// Its stream is changed.
     pub(crate) adjusted: bool,
+    /// The server's port.
+    pub(crate) rport: u16,
+    /// It is an FTP data connection.
+    pub(crate) is_data: bool,
 }
 
 impl FlowKey {
@@ -169,20 +173,49 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             timeout_ms: state.timeout_ms(&cx.snapshot.timeouts),
             now_ms: cx.now_ms(),
         };
-        let hash = self.flows.hash(key);
-        let id = self.flows.insert(&new, hash, endpoint(services)).ok()?;
-        self.wheel.schedule(&mut self.flows, id, cx.now_ms());
+        let id = self.insert(&new, 0, server, cx)?;
         if let Some(counters) = self.board.real(real) {
             counters.connections.add(1);
-            counters.count(false, true);
         }
-        self.sched.bound(server);
         self.board.worker.connections.add(1);
-        self.board.worker.flows.set(self.flow_count() as u64);
         if let Some(control) = control {
             self.set_control(id, control);
         }
         Some(id)
+    }
+
+    /// Puts a connection into the table, onto the wheel and among those of its server, as inactive
+    /// (`ip_vs_conn_new`). `rport` is the server's port if it is a data connection.
+    pub(crate) fn insert<P>(
+        &mut self,
+        new: &NewFlow,
+        rport: u16,
+        server: &RealServer,
+        cx: &Context<'_, P>,
+    ) -> Option<FlowId>
+    where
+        P: PacketPool<Buf = B>,
+    {
+        let hash = self.flows.hash(&new.inbound);
+        let real = endpoint(&cx.snapshot.services);
+        let id = self.flows.insert(new, hash, real).ok()?;
+        if let Some(cold) = self.flows.cold_mut(id) {
+            cold.set_rport(rport);
+        }
+        self.wheel.schedule(&mut self.flows, id, cx.now_ms());
+        if let Some(counters) = self.board.real(new.real) {
+            counters.count(false, true);
+        }
+        self.sched.bound(server);
+        self.board.worker.flows.set(self.flow_count() as u64);
+        Some(id)
+    }
+
+    /// The server's port of a data connection.
+    pub(crate) fn rport_of(&self, id: FlowId) -> u16 {
+        self.flows
+            .cold(id)
+            .map_or(0, crate::flow_table::ColdEntry::rport)
     }
 
     /// Whether a packet finds a connection that has to give way, which is forgotten then: one that
@@ -240,12 +273,19 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     ) -> Option<(Flow, &'a RealServer)> {
         let hot = self.flows.hot(id)?;
         let real = snapshot.services.real(hot.real())?;
+        let is_data = hot.flags().contains(FlowFlags::DATA);
         let flow = Flow {
             client_ip: hot.client_ip(),
             virtual_ip: hot.virtual_ip(),
             vport: hot.vport(),
             mode: hot.mode(),
             adjusted: hot.flags().contains(FlowFlags::ADJUSTED),
+            is_data,
+            rport: if is_data {
+                self.rport_of(id)
+            } else {
+                real.key.port_of(hot.vport())
+            },
         };
         Some((flow, real))
     }

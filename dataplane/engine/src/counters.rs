@@ -100,6 +100,8 @@ worker_counters! {
     polls_idle,
     /// Times the worker slept.
     sleeps,
+    /// Data connections that FTP's control connections announced.
+    data_expected,
     /// Packets that had no room for the option with the client's address.
     toa_no_room,
     /// ICMP errors not sent because of their rate limit.

@@ -276,7 +276,10 @@ impl<M: FlowMemory> FlowTable<M> {
             let entry = self.memory.hot().get(reference.flow().index())?;
             let is_it = match reference.direction() {
                 Direction::Inbound => entry.is_inbound(key),
-                Direction::Outbound => entry.is_outbound(key, real),
+                Direction::Outbound => {
+                    let cold = self.memory.cold().get(reference.flow().index());
+                    entry.is_outbound(key, cold, real)
+                }
             };
             is_it.then_some(reference)
         })

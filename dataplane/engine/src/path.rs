@@ -116,6 +116,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         {
             return self.pass_on(packet, parsed, worker, Note::Yours, cx);
         }
+        if let Some(id) = self.expected(&key, parsed, cx) {
+            return self.follow(packet, parsed, iface, (id, Direction::Inbound), cx);
+        }
         let service = service_of(&key, snapshot);
         let Some(service) = service.filter(|_| !ipsec::is_of_ike(parsed.protocol)) else {
             return self.route(packet, parsed, iface, cx);
@@ -208,6 +211,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.end_at_deleted(packet, parsed, ingress, real, cx);
         }
         self.account(id, Direction::Inbound, real, (&packet, parsed), cx);
+        if flow.is_data {
+            self.keep_control(id, cx.now_ms());
+        }
         let virtual_ip = flow.virtual_ip;
         let hop = self.hop(id, Direction::Inbound, real.key.real_ip, cx);
         if !lower_ttl(&mut packet, parsed) {
@@ -260,7 +266,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 return self.send_through(packet, parsed, real, hop, cx);
             }
             ForwardMode::Nat => {
-                let real = (real.key.real_ip, real.key.port_of(flow.vport));
+                let real = (real.key.real_ip, flow.rport);
                 nat::rewrite(&mut packet, parsed, nat::End::Destination, real)
             }
         };
@@ -289,6 +295,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return;
         };
         self.account(id, Direction::Outbound, real, (&packet, parsed), cx);
+        if flow.is_data {
+            self.keep_control(id, cx.now_ms());
+        }
         clamp_mss(&mut packet, parsed, real, cx.snapshot);
         let way = Way {
             id,

@@ -153,7 +153,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if tunnelled {
             return self.send_through(packet, parsed, real, hop, cx);
         }
-        let to = (real.key.real_ip, real.key.port_of(flow.vport));
+        let to = (real.key.real_ip, flow.rport);
         if translated
             && !icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Destination, to)
         {

@@ -11,9 +11,10 @@
 //! is changed as its sender wrote it, before any address of it is translated.
 
 mod client_address;
+mod ftp;
 
 use model::fib::Hop;
-use model::service::{ClientAddress, RealServer};
+use model::service::{ClientAddress, Helper, RealServer};
 use wire::buffer::{PacketBuf, PacketPool};
 use wire::packet::Parsed;
 use wire::proxy::Header;
@@ -29,11 +30,13 @@ use crate::tcp_state::TcpState;
 use crate::verdict::DropReason;
 
 use client_address::{Client, Step};
+use ftp::Ftp;
 
 /// What is remembered of a connection besides the shifts of its numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct About {
     client: Client,
+    ftp: Option<Ftp>,
 }
 
 /// What a TCP header says of a segment, as far as streams are concerned.
@@ -87,11 +90,15 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some(service) = cx.snapshot.services.service(hot.service()) else {
             return true;
         };
-        let client = Client::new(service.spec.client_address);
-        if client == Client::None || hot.mode().is_one_way() || hot.protocol() != TCP {
+        let about = About {
+            client: Client::new(service.spec.client_address),
+            ftp: service.spec.helper.map(|Helper::Ftp| Ftp::default()),
+        };
+        let wanted = about.client != Client::None || about.ftp.is_some();
+        if !wanted || hot.mode().is_one_way() || hot.protocol() != TCP {
             return true;
         }
-        let Some(place) = self.sequences.insert(About { client }) else {
+        let Some(place) = self.sequences.insert(about) else {
             return false;
         };
         if let Some(cold) = self.flows.cold_mut(id) {
@@ -105,7 +112,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
 
     /// Frees the place of a connection that ends.
     pub(crate) fn unattend(&mut self, id: FlowId) {
-        if let Some(cold) = self.flows.cold_mut(id) {
+        let hot = self.flows.hot(id);
+        if hot.is_some_and(|hot| hot.flags().contains(FlowFlags::ADJUSTED))
+            && let Some(cold) = self.flows.cold_mut(id)
+        {
             let place = core::mem::take(&mut cold.sequence_adjust);
             self.sequences.remove(place);
         }
@@ -124,8 +134,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         let mut services = cx.snapshot.services.services();
-        self.changes_streams =
-            services.any(|service| service.spec.client_address != ClientAddress::None);
+        self.changes_streams = services.any(|service| {
+            service.spec.client_address != ClientAddress::None || service.spec.helper.is_some()
+        });
     }
 
     /// A client's packet, which is about to be rewritten and sent.
@@ -147,10 +158,16 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         if about.has(flags::SYN) && self.is_opening(way.id) {
             let client = adjust.about.client.restarted(&about, &parsed);
+            let ftp = adjust.about.ftp.map(|_| Ftp::default());
             adjust = Adjust::default();
-            adjust.about.client = client;
+            adjust.about = About { client, ftp };
             // Nothing is in front of it: there is room.
             let _noted = client.edit().is_none_or(|edit| adjust.inbound.record(edit));
+        }
+        if let Some(ftp) = &mut adjust.about.ftp
+            && let Err(reason) = self.read_request((&packet, &parsed), way, ftp, cx)
+        {
+            return self.discard(packet, reason, cx);
         }
         let mtu = egress(way.hop, cx.snapshot).map_or(u32::MAX, |iface| iface.mtu);
         let step = adjust.about.client.inbound(&about, &parsed, mtu);
@@ -239,19 +256,24 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     ) where
         P: PacketPool<Buf = B>,
     {
+        let mut parsed = *parsed;
         let Some((place, mut adjust)) = self.adjust(way.id) else {
-            return self.deliver_back(packet, parsed, way, cx);
+            return self.deliver_back(packet, &parsed, way, cx);
         };
-        let Some(about) = Segment::of(&packet, parsed) else {
+        let Some(about) = Segment::of(&packet, &parsed) else {
             return self.discard(packet, DropReason::StreamCut, cx);
         };
         adjust.about.client.outbound(&about);
+        let read = self.read_reply(&mut packet, &mut parsed, (&about, way), &mut adjust, cx);
         if let Some(kept) = self.sequences.at_mut(place) {
             *kept = adjust;
         }
+        if let Err(reason) = read {
+            return self.discard(packet, reason, cx);
+        }
         let own = (&adjust.outbound, Side::Before);
-        renumber_packet(&mut packet, parsed, own, &adjust.inbound);
-        self.deliver_back(packet, parsed, way, cx);
+        renumber_packet(&mut packet, &parsed, own, &adjust.inbound);
+        self.deliver_back(packet, &parsed, way, cx);
     }
 
     fn adjust(&self, id: FlowId) -> Option<(u32, Adjust<About>)> {

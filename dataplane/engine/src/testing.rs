@@ -37,6 +37,7 @@ use wire::packet::{Fragment, parse};
 use crate::counters::{Board, Load};
 use crate::flow_table::{HashKey, HeapMemory};
 use crate::path::Arrival;
+use crate::stream::About;
 use crate::verdict::{DropReason, Note, Output, Verdict};
 use crate::waiting::Resolve;
 use crate::{ConnectionView, Context, Engine, EngineConfig};
@@ -381,6 +382,13 @@ impl Bench {
     pub fn set_pool(&mut self, count: usize) {
         for worker in &mut self.workers {
             worker.pool = TestPool::new(count);
+        }
+    }
+
+    /// Leaves no worker room for another connection whose stream is changed.
+    pub fn fill_streams(&mut self) {
+        for worker in &mut self.workers {
+            while worker.engine.sequences.insert(About::default()).is_some() {}
         }
     }
 

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+mod helped;
+
 use crate::addr::{Addr, Mac, Prefix, mask};
 use crate::classifier::Classifier;
 use crate::fib::{Fib, Hasher};
@@ -134,6 +136,7 @@ pub struct ServiceSet {
     has_wide_reals: bool,
     /// VIPs and RIPs, and whether it is a VIP.
     addresses: HashMap<Addr, bool, Hasher>,
+    helped: Helped,
     pub(crate) deletions: u64,
 }
 
@@ -156,6 +159,7 @@ impl ServiceSet {
             wide: Vec::new(),
             by_real: HashMap::with_hasher(hasher.clone()),
             has_wide_reals: false,
+            helped: Helped::new(&hasher),
             addresses: HashMap::with_hasher(hasher),
             deletions: 0,
         }
@@ -237,6 +241,27 @@ impl ServiceSet {
                 *known |= real.spec.mode == ForwardMode::Nat && real.state != RealState::Deleted;
             }
         }
+        self.helped.index(&self.services, &self.reals);
+    }
+
+    /// Whether an address is the VIP of a service with a helper, or one of its servers': TCP to or
+    /// from any port of it may be a connection that another one announced.
+    #[must_use]
+    #[inline]
+    pub fn is_helped(&self, addr: Addr) -> bool {
+        !self.helped.addresses.is_empty() && self.helped.addresses.contains(&addr)
+    }
+
+    /// Whether all connections of a client to that service have one owner.
+    #[must_use]
+    pub fn keeps_clients_together(&self, service: ServiceId) -> bool {
+        !self.helped.services.is_empty() && self.helped.services.contains(&service)
+    }
+
+    /// Whether all connections of a client to the services of that server have one owner.
+    #[must_use]
+    pub fn keeps_clients_of(&self, real: RealKey) -> bool {
+        !self.helped.reals.is_empty() && self.helped.reals.contains(&real)
     }
 
     /// The service in a slot, a deleted one included.
@@ -354,6 +379,8 @@ pub struct Snapshot {
     /// Who owns which flow.
     pub spread: Arc<Spread>,
 }
+
+use helped::Helped;
 
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,7 @@ impl Reader<'_, '_> {
         let helper = (value == Helper::Ftp.name()).then_some(Helper::Ftp);
         if helper.is_some() {
             self.check_tcp(section, HELPER, key)?;
+            self.check_one_port(section, key)?;
         }
         Some(helper)
     }
@@ -56,6 +57,19 @@ impl Reader<'_, '_> {
         let message = format!("`{name}` is about streams of TCP");
         let allowed = format!("`{name}` with listen = \"tcp://ADDRESS:PORT\", or not at all");
         self.refuse(Code::TcpOnly, &place, message, &allowed);
+        None
+    }
+
+    /// Announcements are of one address, that of the connection they stand in, and of a port that
+    /// no service has.
+    fn check_one_port(&mut self, section: &Section<'_>, key: Option<ServiceKey>) -> Option<()> {
+        if key.is_none_or(|key| key.virtual_ip().is_some() && key.vport() != 0) {
+            return Some(());
+        }
+        let place = section.text(self.findings, HELPER)?.place;
+        let message = format!("`{HELPER}` is for one address and one port");
+        let allowed = format!("`{HELPER}` with listen = \"tcp://ADDRESS:PORT\", or not at all");
+        self.refuse(Code::HelperListen, &place, message, &allowed);
         None
     }
 

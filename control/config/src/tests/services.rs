@@ -441,6 +441,14 @@ fn what_reads_in_streams_is_a_tcp_services_and_live() {
         assert_eq!(found[0].code, Code::NeedsBothWays, "{found:?}");
         assert!(found[0].message.contains("10.0.0.2:21"), "{found:?}");
     }
+    for listen in [
+        "tcp://192.0.2.0/24:21",
+        "tcp://192.0.2.1:*",
+        "tcp://192.0.2.1:21-22",
+    ] {
+        let found = errors(&text(listen, "nat", "helper = \"ftp\""));
+        assert_eq!(found[0].code, Code::HelperListen, "{found:?}");
+    }
     for own in ["client_address = \"none\"", "helper = \"none\""] {
         assert!(crate::parse(&text("udp://192.0.2.1:21", "dr", own)).is_ok());
     }

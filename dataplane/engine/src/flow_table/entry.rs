@@ -48,6 +48,9 @@ impl FlowFlags {
     pub const CONTROLLED: Self = Self(1 << 8);
     /// Its template knows that it has been answered.
     pub const ASSURED: Self = Self(1 << 9);
+    /// A data connection that a control connection announced: the server's port is in its cold
+    /// half.
+    pub const DATA: Self = Self(1 << 10);
     /// The outbound key is in the index; kept by the table.
     pub const OUTBOUND_INDEXED: Self = Self(1 << 14);
     /// The entry holds a connection; kept by the table.
@@ -253,7 +256,7 @@ impl HotEntry {
     }
 
     /// The key of packets from the real server at `real`; its port 0 means the client's choice was
-    /// kept (a service on every port).
+    /// kept (a service on every port). Not of a data connection.
     #[must_use]
     pub const fn outbound_key(&self, real: (Addr, u16)) -> FlowKey {
         let (real_ip, rport) = real;
@@ -289,11 +292,15 @@ impl HotEntry {
     pub(super) fn is_outbound(
         &self,
         key: &FlowKey,
+        cold: Option<&ColdEntry>,
         real: impl FnOnce(RealId) -> Option<(Addr, u16)>,
     ) -> bool {
-        let Some((real_ip, rport)) = real(self.real()) else {
+        let Some((real_ip, mut rport)) = real(self.real()) else {
             return false;
         };
+        if self.flags.contains(FlowFlags::DATA) {
+            rport = cold.map_or(0, ColdEntry::rport);
+        }
         let rport = if rport == 0 { self.vport } else { rport };
         let ports = difference(rport, key.source_port, self.cport, key.destination_port);
         same(
@@ -347,11 +354,13 @@ pub struct ColdEntry {
     /// Where the index refers to this entry: inbound, outbound. Displacement keeps them true, so
     /// that removal needs neither hash nor comparison and cannot hit another's slot.
     pub(super) slots: [Slot; 2],
-    /// Place in the table of TCP sequence corrections (one-based; 0 = none).
+    /// Place in the table of TCP sequence corrections (one-based; 0 = none); of a data connection,
+    /// which has none, its server's port.
     pub sequence_adjust: u32,
     /// Place in the table of local addresses of FullNAT (one-based; 0 = none).
     pub local: u32,
-    /// Of a template the number of its children, of a child the place of its template.
+    /// Of a template the number of its children, of a child the place of its template,
+    /// of a data connection that of its control connection (one-based; 0 = none).
     pub(crate) children: u32,
     pub(crate) wheel_slot: u16,
     /// Of a template which tenant of its place it is, of a child which one its template is.
@@ -363,6 +372,15 @@ pub struct ColdEntry {
 const _: () = assert!(WORKERS_MAX <= 1 << 8, "a worker's number in eight bits");
 
 impl ColdEntry {
+    /// The server's port of a data connection.
+    pub(crate) fn rport(&self) -> u16 {
+        u16::try_from(self.sequence_adjust).unwrap_or(0)
+    }
+
+    pub(crate) fn set_rport(&mut self, rport: u16) {
+        self.sequence_adjust = rport.into();
+    }
+
     /// A new connection, not yet in the index nor on the wheel.
     pub(super) const fn new() -> Self {
         Self {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The client's address, segment by segment, and over lossy ways to both sides.
 
+mod ftp;
 mod lossy;
 
+use std::borrow::ToOwned;
 use std::format;
+use std::string::String;
 use std::vec;
 use std::vec::Vec;
 

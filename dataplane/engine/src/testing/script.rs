@@ -16,8 +16,9 @@ use model::fib::Route;
 use model::ids::{IfaceId, PortId};
 use model::op::{Op, OpError};
 use model::service::{
-    ClientAddress, ForwardMode, Listen, Mark, Persistence, PersistenceEngine, PortRange, Protocol,
-    RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec, Thresholds, Weight,
+    ClientAddress, ForwardMode, Helper, Listen, Mark, Persistence, PersistenceEngine, PortRange,
+    Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec,
+    Thresholds, Weight,
 };
 use model::snapshot::Interface;
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
@@ -151,6 +152,8 @@ impl<'a> Line<'a> {
             .into_iter()
             .find(|way| words.clone().any(|word| *word == way.name()))
             .unwrap_or_default();
+        let helper = words.clone().find(|word| **word == "ftp");
+        let helper = helper.map(|_| Helper::Ftp);
         let flags = words.filter_map(|word| SchedulerFlags::from_name(word));
         ServiceSpec {
             scheduler,
@@ -159,6 +162,7 @@ impl<'a> Line<'a> {
             client_address,
             persistence: self.persistence(place + 1),
             one_packet: self.words.iter().skip(place + 1).any(|word| *word == "ops"),
+            helper,
             ..ServiceSpec::default()
         }
     }

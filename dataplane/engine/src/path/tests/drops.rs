@@ -242,7 +242,22 @@ fn defence_situations(case: &mut Case<'_>) {
     );
 }
 
+fn streams(case: &mut Case<'_>) {
+    let service = "flows 1000\nservice tcp 10.0.0.100:80 rr proxy_v1\nreal 10.1.0.11:80";
+    case(DropReason::StreamTableFull, service, &|bench| {
+        bench.fill_streams();
+        bench.send(0, &syn(1000, "10.0.0.100:80").build());
+    });
+    case(DropReason::StreamCut, service, &|bench| {
+        let syn = syn(1000, "10.0.0.100:80").seq(1);
+        bench.send(0, &syn.build());
+        // Two bytes, one of which has the SYN's number.
+        bench.send(0, &syn.flags(ACK).payload(b"ab").build());
+    });
+}
+
 fn other_situations(case: &mut Case<'_>) {
+    streams(case);
     let routed = "service tcp 192.0.2.0/24:80 rr\nroute 192.0.2.0/24 blackhole\necho-rate 1";
     case(DropReason::EchoRate, routed, &|bench| {
         for sequence in [1, 2] {
