@@ -443,7 +443,7 @@ static SERVICE: Table = Table {
             ),
             preset: Preset::Required,
             change: Change::Live,
-            doc: "What clients connect to; also ADDRESS/LENGTH, ports 80-89 or *, \"mark://5\"; unique.",
+            doc: "What clients connect to; also ADDRESS/LENGTH, ports 80-89, *, \"mark://5\".",
             example: "\"tcp://192.0.2.10:80\"",
         },
         Key {

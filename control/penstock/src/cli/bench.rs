@@ -13,7 +13,8 @@ use crate::bench::{self, FLOWS_MAX, Mode, Plan};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Forwarding modes.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Mode::Dr, Mode::Nat, Mode::Tun])]
+    #[arg(long, value_enum, value_delimiter = ',',
+        default_values_t = [Mode::Dr, Mode::Nat, Mode::Tun])]
     modes: Vec<Mode>,
     /// Flow counts.
     #[arg(long, value_name = "COUNT", value_delimiter = ',',
