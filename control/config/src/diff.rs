@@ -143,6 +143,7 @@ impl Diff {
             change("drain_s", &drain(old), &drain(new)),
             change("mss_clamp", &mss(old), &mss(new)),
             change("persistence", &persistence(old), &persistence(new)),
+            change("timeouts", &timeouts(old), &timeouts(new)),
             change(
                 "client_address",
                 old.client_address.name(),
@@ -249,6 +250,12 @@ fn mss(service: &Service) -> String {
 
 fn helper(service: &Service) -> &'static str {
     service.helper.map_or("none", Helper::name)
+}
+
+/// Seconds of TCP, TCP after a FIN, and UDP, as `ipvsadm --set` has them.
+fn timeouts(service: &Service) -> String {
+    let of = service.timeouts;
+    format!("{} {} {}", of.tcp_s, of.tcp_fin_s, of.udp_s)
 }
 
 fn persistence(service: &Service) -> String {

@@ -507,6 +507,11 @@ static SERVICE: Table = Table {
             Kind::Table(&PERSISTENCE),
             Preset::Otherwise("none"),
         ),
+        section(
+            "timeouts",
+            Kind::Table(&lvs::SERVICE_TIMEOUTS),
+            Preset::Otherwise("those of [timeouts]"),
+        ),
         Key {
             name: "one_packet",
             kind: Kind::Flag,

@@ -9,7 +9,7 @@ use model::classifier::{Classifier, MarkRule};
 use model::service::{
     ClientAddress, ForwardMode, Helper, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec,
 };
-use model::service::{Persistence, Protocol, SchedulerFlags, Thresholds, Weight};
+use model::service::{Persistence, Protocol, SchedulerFlags, ServiceTimeouts, Thresholds, Weight};
 use model::snapshot::{PUNT_CLASSES, Tunables};
 use model::tunnel::Tunnel;
 
@@ -288,6 +288,8 @@ pub struct Service {
     pub mss_clamp: Option<u16>,
     /// Whether a client's connections stay with one server.
     pub persistence: Option<Persistence>,
+    /// How long its silent connections are kept, where that differs from `[timeouts]`.
+    pub timeouts: ServiceTimeouts,
     /// Whether every datagram is scheduled by itself.
     pub one_packet: bool,
     /// How its servers learn who the client is.
@@ -310,10 +312,10 @@ impl Service {
             flags: self.scheduler_flags,
             mss_clamp: self.mss_clamp,
             persistence: self.persistence,
+            timeouts: self.timeouts,
             one_packet: self.one_packet,
             client_address: self.client_address,
             helper: self.helper,
-            ..ServiceSpec::default()
         }
     }
 

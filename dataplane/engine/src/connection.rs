@@ -170,7 +170,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             service: server.service,
             flags,
             state: none.number(),
-            timeout_ms: state.timeout_ms(&cx.snapshot.timeouts),
+            timeout_ms: timeout_ms(state, server, cx.snapshot),
             now_ms: cx.now_ms(),
         };
         let id = self.insert(&new, 0, server, cx)?;
@@ -344,7 +344,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let assures = flags.contains(FlowFlags::CONTROLLED)
             && !flags.contains(FlowFlags::ASSURED)
             && state.assures(old, direction);
-        let timeout_ms = state.timeout_ms(&cx.snapshot.timeouts);
+        let timeout_ms = timeout_ms(state, server, cx.snapshot);
         let before_ms = core::mem::replace(&mut hot.timeout_ms, timeout_ms);
         if timeout_ms < before_ms {
             self.wheel.rearm(&mut self.flows, id, now_ms);
@@ -419,6 +419,17 @@ fn is_over(hot: &HotEntry, conn_reuse_mode: u8) -> bool {
         }
         State::Tcp(_) | State::Udp | State::Sctp(_) => false,
     }
+}
+
+/// How long an idle connection of a server is kept.
+#[inline]
+fn timeout_ms(state: State, server: &RealServer, snapshot: &Snapshot) -> u32 {
+    let own = || {
+        let service = snapshot.services.service(server.service)?;
+        state.own_timeout_ms(&service.spec.timeouts)
+    };
+    let own = if server.own_timeouts { own() } else { None };
+    own.unwrap_or_else(|| state.timeout_ms(&snapshot.timeouts))
 }
 
 fn set_active(hot: &mut HotEntry, active: bool) {

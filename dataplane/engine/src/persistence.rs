@@ -131,9 +131,11 @@ impl<'a> Client<'a> {
             true => 96 + persistence.ipv4_mask,
             false => persistence.ipv6_prefix,
         };
+        let is_udp = Protocol::from_number(parsed.protocol.0) == Some(Protocol::Udp);
         let call_id = match persistence.engine {
-            None => None,
-            Some(PersistenceEngine::Sip) => Some(call_id(bytes, parsed)?),
+            Some(PersistenceEngine::Sip) if is_udp => Some(call_id(bytes, parsed)?),
+            // What is no datagram persists by its client alone; the kernel drops it.
+            Some(PersistenceEngine::Sip) | None => None,
         };
         Some(Self {
             network: mask(key.source, kept),
@@ -144,9 +146,6 @@ impl<'a> Client<'a> {
 
 /// The Call-ID of a datagram.
 fn call_id<'a>(bytes: &'a [u8], parsed: &Parsed) -> Option<&'a [u8]> {
-    if Protocol::from_number(parsed.protocol.0) != Some(Protocol::Udp) {
-        return None;
-    }
     let end = usize::try_from(parsed.frame_len()).unwrap_or(usize::MAX);
     let message = usize::from(parsed.l4_offset) + udp::HEADER_LEN;
     sip::call_id(bytes.get(message..end.min(bytes.len()))?)

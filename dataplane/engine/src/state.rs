@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The state of a connection, whatever its transport.
 
+use model::service::ServiceTimeouts;
 use model::snapshot::{TCP_ESTABLISHED, Timeouts};
 use wire::ipv4::IpProtocol;
 use wire::packet::Parsed;
@@ -93,6 +94,18 @@ impl State {
             Self::Udp => direction == Direction::Outbound,
             Self::Tcp(TcpState::Established) | Self::Sctp(SctpState::Established) => self != before,
             Self::Tcp(_) | Self::Sctp(_) => false,
+        }
+    }
+
+    /// How long an idle connection in this state is kept by a service with times of its own,
+    /// milliseconds; `None` if as long as by all others.
+    #[must_use]
+    pub const fn own_timeout_ms(self, own: &ServiceTimeouts) -> Option<u32> {
+        match self {
+            Self::Tcp(TcpState::Established) => ServiceTimeouts::own_ms(own.tcp_s),
+            Self::Tcp(TcpState::FinWait) => ServiceTimeouts::own_ms(own.tcp_fin_s),
+            Self::Udp => ServiceTimeouts::own_ms(own.udp_s),
+            Self::Tcp(_) | Self::Sctp(_) => None,
         }
     }
 

@@ -375,6 +375,7 @@ impl Ledger {
                         state: RealState::Live,
                         last_weight: spec.weight,
                         reprieves: 0,
+                        own_timeouts: false,
                     });
                 }
                 self.link(id, slot);

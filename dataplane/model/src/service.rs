@@ -52,6 +52,9 @@ pub struct RealServer {
     /// How often a change has ended its overload, whatever its connections
     /// (`__ip_vs_update_dest`: no more upper threshold, or a higher one).
     pub reprieves: u32,
+    /// Whether its service keeps idle connections for times of its own, so that packets need not
+    /// look the service up for that.
+    pub own_timeouts: bool,
 }
 
 impl RealServer {

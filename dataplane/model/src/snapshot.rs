@@ -14,7 +14,7 @@ use crate::fib::{Fib, Hasher};
 use crate::ids::{IfaceId, PortId, RealId, ServiceId};
 use crate::service::{
     ForwardMode, Listen, Mark, PortRange, Protocol, RealKey, RealServer, RealState, ServiceKey,
-    VirtualService,
+    ServiceTimeouts, VirtualService,
 };
 pub use crate::tunables::{PUNT_CLASSES, Tunables};
 
@@ -232,9 +232,10 @@ impl ServiceSet {
         }
         // Every method counts: a server edited from NAT to DR still answers its old flows through
         // us.
-        for real in self.reals.iter().flatten() {
+        for real in self.reals.iter_mut().flatten() {
             self.addresses.entry(real.key.real_ip).or_insert(false);
             if let Some(Some(service)) = self.services.get(real.service.index()) {
+                real.own_timeouts = service.spec.timeouts != ServiceTimeouts::default();
                 let protocol = service.key.protocol().map_or(0, |protocol| protocol as u8);
                 self.has_wide_reals |= protocol == 0 || real.key.rport == 0;
                 let known = self.by_real.entry((protocol, real.key)).or_default();

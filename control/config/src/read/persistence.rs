@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `persistence` and `one_packet` of a service.
+//! `persistence`, `timeouts` and `one_packet` of a service.
 
-use model::service::{Persistence, PersistenceEngine, Protocol, ServiceKey};
+use model::service::{Persistence, PersistenceEngine, Protocol, ServiceKey, ServiceTimeouts};
 
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::read::Reader;
@@ -45,6 +45,19 @@ impl Reader<'_, '_> {
             Diagnostic::new(Code::EngineUnused, place, message)
                 .help("clients are told apart by their addresses; remove `engine`"),
         );
+    }
+
+    /// `None` if there was an error.
+    pub(super) fn service_timeouts(&mut self, parent: &Section<'_>) -> Option<ServiceTimeouts> {
+        let section = self.section_or_empty(parent, "timeouts")?;
+        let tcp = section.integer(self.findings, "tcp_s");
+        let tcp_fin = section.integer(self.findings, "tcp_fin_s");
+        let udp = section.integer(self.findings, "udp_s");
+        Some(ServiceTimeouts {
+            tcp_s: tcp?.value,
+            tcp_fin_s: tcp_fin?.value,
+            udp_s: udp?.value,
+        })
     }
 
     /// `None` if there was an error.

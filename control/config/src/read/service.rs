@@ -42,6 +42,7 @@ impl Reader<'_, '_> {
         let tunnel = self.tunnel(section, Tunnel::default());
         let mss_clamp = self.mss_clamp(section, key);
         let persistence = self.persistence(section, key);
+        let timeouts = self.service_timeouts(section);
         let one_packet = self.one_packet(section, key);
         let client_address = self.client_address(section, key);
         let helper = self.helper(section, key);
@@ -75,6 +76,7 @@ impl Reader<'_, '_> {
             tunnel: tunnel?,
             mss_clamp,
             persistence: persistence?,
+            timeouts: timeouts?,
             one_packet: one_packet?,
             client_address: client_address?,
             helper: helper?,

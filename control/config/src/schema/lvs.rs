@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `[lvs]`: the kernel's sysctls `net.ipv4.vs.*` by their own names.
+//! `[lvs]`: the kernel's sysctls `net.ipv4.vs.*` by their own names; a service's own timeouts.
 
-use super::{Change, Key, Kind, Preset, Table, number};
+use super::{Change, Key, Kind, Preset, TIMEOUT_S_MAX, Table, number};
 
 /// The sysctls.
 pub(super) static LVS: Table = Table {
@@ -61,6 +61,24 @@ pub(super) static LVS: Table = Table {
             "sloppy_tcp",
             "Any TCP segment but a reset opens a connection.",
         ),
+    ],
+    later: &[],
+};
+
+/// A service's own times.
+pub(super) static SERVICE_TIMEOUTS: Table = Table {
+    title: "service.timeouts",
+    doc: "How long this service's silent connections are kept; 0 = as [timeouts] says.",
+    keys: &[
+        number("tcp_s", 0, TIMEOUT_S_MAX, 0, "TCP, established; seconds."),
+        number(
+            "tcp_fin_s",
+            0,
+            TIMEOUT_S_MAX,
+            0,
+            "TCP, after a FIN; seconds.",
+        ),
+        number("udp_s", 0, TIMEOUT_S_MAX, 0, "UDP; seconds."),
     ],
     later: &[],
 };

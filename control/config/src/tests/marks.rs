@@ -74,3 +74,22 @@ fn marks_are_read_in_their_order_and_checked() {
         assert!(found.message.contains(fragment), "{}", found.message);
     }
 }
+
+#[test]
+fn a_service_may_have_timeouts_of_its_own_and_they_are_live() {
+    let plain = format!("{DIRECTOR}{SERVICE}{SERVER}");
+    let text = format!("{DIRECTOR}{SERVICE}timeouts = {{ tcp_s = 60, udp_s = 5 }}\n{SERVER}");
+    let new = config(&text);
+    let spec = new.services[0].spec();
+    assert_eq!(
+        (
+            spec.timeouts.tcp_s,
+            spec.timeouts.tcp_fin_s,
+            spec.timeouts.udp_s
+        ),
+        (60, 0, 5)
+    );
+    let diff = crate::diff(&config(&plain), &new);
+    assert_eq!(diff.summary, ["~ service web: timeouts 0 0 0 -> 60 0 5"]);
+    assert_eq!(diff.ops.len(), 1);
+}

@@ -296,3 +296,38 @@ fn a_nat_server_is_told_of_packets_of_no_connection_with_nat_icmp_send() {
     let gone = from_server(&mut bench, 12, 1001, ACK);
     assert!(gone.starts_with("send 0 to 10.0.0.9"), "{gone}");
 }
+
+#[test]
+fn a_services_own_timeouts_hold_for_its_connections_alone_and_at_once() {
+    let mut bench = Bench::new(
+        "service tcp 10.0.0.100:80 rr tcp=10 fin=5
+         real 10.1.0.11:8080
+         service tcp 10.0.0.101:80 rr
+         real 10.1.0.11:8080
+         service udp 10.0.0.100:53 rr udp=7
+         real 10.1.0.11:53",
+    );
+    let mut segment = |to: &str, flags| {
+        let frame = Frame::tcp("10.0.0.9:1000", to).flags(flags);
+        bench.send(0, &frame.build());
+        bench
+            .connections(0)
+            .iter()
+            .map(|view| view.expires_ms)
+            .collect::<Vec<u32>>()
+    };
+    assert_eq!(segment("10.0.0.100:80", SYN), [60_000], "opening");
+    assert_eq!(segment("10.0.0.100:80", ACK), [10_000]);
+    segment("10.0.0.101:80", SYN);
+    assert_eq!(segment("10.0.0.101:80", ACK), [10_000, 900_000]);
+    bench.send(0, &Frame::udp("10.0.0.9:1000", "10.0.0.100:53").build());
+    let of_udp = |bench: &Bench| {
+        let views = bench.connections(0);
+        let view = views.iter().find(|view| view.protocol == 17).copied();
+        view.map(|view| view.expires_ms)
+    };
+    assert_eq!(of_udp(&bench), Some(7_000));
+    bench.apply("edit-service rr");
+    bench.send(0, &Frame::udp("10.0.0.9:1000", "10.0.0.100:53").build());
+    assert_eq!(of_udp(&bench), Some(300_000));
+}

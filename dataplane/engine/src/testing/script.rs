@@ -18,7 +18,7 @@ use model::op::{Op, OpError};
 use model::service::{
     ClientAddress, ForwardMode, Helper, Listen, Mark, Persistence, PersistenceEngine, PortRange,
     Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec,
-    Thresholds, Weight,
+    ServiceTimeouts, Thresholds, Weight,
 };
 use model::snapshot::Interface;
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
@@ -161,9 +161,24 @@ impl<'a> Line<'a> {
             mss_clamp: mss_clamp.and_then(|bytes| bytes.parse().ok()),
             client_address,
             persistence: self.persistence(place + 1),
+            timeouts: self.own_timeouts(place + 1),
             one_packet: self.words.iter().skip(place + 1).any(|word| *word == "ops"),
             helper,
             ..ServiceSpec::default()
+        }
+    }
+
+    /// `tcp=900`, `fin=120`, `udp=300`, those that are there.
+    fn own_timeouts(&self, place: usize) -> ServiceTimeouts {
+        let value = |name: &str| {
+            let mut words = self.words.iter().skip(place);
+            let found = words.find_map(|word| word.strip_prefix(name));
+            found.and_then(|number| number.parse().ok()).unwrap_or(0)
+        };
+        ServiceTimeouts {
+            tcp_s: value("tcp="),
+            tcp_fin_s: value("fin="),
+            udp_s: value("udp="),
         }
     }
 

@@ -147,6 +147,17 @@ pub struct ServiceTimeouts {
     pub udp_s: u32,
 }
 
+impl ServiceTimeouts {
+    /// A time in milliseconds; `None` if it is as all others.
+    #[must_use]
+    pub const fn own_ms(seconds: u32) -> Option<u32> {
+        match seconds {
+            0 => None,
+            seconds => Some(seconds.saturating_mul(1000)),
+        }
+    }
+}
+
 /// The share of new connections a real server gets; 0 = quiesced. At most [`Weight::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Weight(u32);
