@@ -124,6 +124,8 @@ codes! {
     NeedsBothWays = "PS0334",
     /// A helper for more than one address and port.
     HelperListen = "PS0335",
+    /// The director as a server, by a method that would have to translate its answers.
+    LocalServer = "PS0336",
     /// A rule that no packet can fit.
     MarkFamily = "PS0332",
     /// No `[[port]]`.

@@ -216,6 +216,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
         let virtual_ip = flow.virtual_ip;
         let hop = self.hop(id, Direction::Inbound, real.key.real_ip, cx);
+        if hop == Hop::Local && flow.mode.is_one_way() {
+            // The director is the server (`ip_vs_dr_xmit`, `local`): Linux has the VIP, and gets
+            // the packet as it came.
+            return self.punt(packet, parsed, ingress, local_class(parsed), cx);
+        }
         if !lower_ttl(&mut packet, parsed) {
             self.complain(&packet, parsed, Trouble::TtlExceeded, virtual_ip, cx);
             return self.discard(packet, DropReason::TtlExpired, cx);
@@ -505,7 +510,7 @@ fn linux_takes(hop: Hop, parsed: &Parsed) -> Option<PuntClass> {
     }
 }
 
-fn local_class(parsed: &Parsed) -> PuntClass {
+pub(crate) fn local_class(parsed: &Parsed) -> PuntClass {
     match parsed.protocol {
         IpProtocol::ICMP | IpProtocol::ICMPV6 => PuntClass::Icmp,
         _ => PuntClass::Local,

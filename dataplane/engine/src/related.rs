@@ -18,6 +18,7 @@ use wire::packet::{Fragment, Kind, Parsed, Quote, parse_quote};
 use wire::{icmp, icmpv6};
 
 use model::addr::Addr;
+use model::fib::Hop;
 use model::ids::WorkerId;
 use model::service::{ForwardMode, RealServer, RealState};
 use model::snapshot::{Interface, Snapshot};
@@ -30,6 +31,7 @@ use crate::forward::icmp_error::Trouble;
 use crate::forward::tun_icmp::{self, Inside};
 use crate::forward::{icmp_translate, lower_ttl, nat, options};
 use crate::ipsec;
+use crate::path::local_class;
 use crate::verdict::DropReason;
 
 /// An ICMP error of a kind that is relayed.
@@ -115,7 +117,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         match direction {
-            Direction::Inbound => self.relay_inbound(packet, parsed, (quote, id), cx),
+            Direction::Inbound => self.relay_inbound(packet, parsed, ingress, (quote, id), cx),
             Direction::Outbound => self.relay_outbound(packet, parsed, ingress, (quote, id), cx),
         }
     }
@@ -126,6 +128,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         &mut self,
         mut packet: B,
         parsed: &Parsed,
+        ingress: &Interface,
         (quote, id): (&Quote, FlowId),
         cx: &mut Context<'_, P>,
     ) where
@@ -140,6 +143,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
         self.count_related(id, Direction::Inbound, real, parsed);
         let hop = self.hop(id, Direction::Inbound, real.key.real_ip, cx);
+        if hop == Hop::Local && flow.mode.is_one_way() {
+            // The server is Linux here.
+            return self.punt(packet, parsed, ingress, local_class(parsed), cx);
+        }
         if !lower_ttl(&mut packet, parsed) {
             return self.discard(packet, DropReason::TtlExpired, cx);
         }

@@ -270,12 +270,24 @@ impl Reader<'_, '_> {
             Diagnostic::new(Code::ServerIsVip, place, message)
                 .allowed("the server's own address")
                 .help("packets to it would come back to this director; write another address")
+        } else if !forward.is_one_way() && self.is_own(real) {
+            let name = forward.name();
+            let message = format!("server {real} is the director, and its answers are not seen");
+            Diagnostic::new(Code::LocalServer, place, message)
+                .allowed(format!("another address with forward = \"{name}\""))
+                .help("set forward = \"dr\" and let the program listen on the service's address")
         } else {
             return Some(());
         };
         let seen = self.seen(place);
         self.findings.add(found.seen(seen));
         None
+    }
+
+    /// Whether an address is one of an interface of ours.
+    fn is_own(&self, addr: Addr) -> bool {
+        let own = self.subnets.as_ref();
+        own.is_some_and(|own| own.iter().any(|prefix| prefix.addr == addr))
     }
 
     fn one_way_port(

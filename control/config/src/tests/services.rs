@@ -453,3 +453,17 @@ fn what_reads_in_streams_is_a_tcp_services_and_live() {
         assert!(crate::parse(&text("udp://192.0.2.1:21", "dr", own)).is_ok());
     }
 }
+
+#[test]
+fn the_director_is_a_server_by_direct_routing_alone() {
+    let text = |forward: &str| {
+        let service = service("w", "tcp://192.0.2.1:80", forward);
+        format!("{service}{}{PORT}", server("192.0.2.2"))
+    };
+    assert!(crate::parse(&text("dr")).is_ok());
+    let found = bad(&text("nat")).diagnostics;
+    assert!(
+        found.iter().any(|found| found.code == Code::LocalServer),
+        "{found:?}"
+    );
+}

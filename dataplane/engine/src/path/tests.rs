@@ -8,6 +8,7 @@ mod fragments;
 mod full;
 mod ipsec;
 mod listen;
+mod local;
 mod mss;
 mod punts;
 mod sctp;
