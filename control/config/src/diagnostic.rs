@@ -128,6 +128,10 @@ codes! {
     LocalServer = "PS0336",
     /// A rule that no packet can fit.
     MarkFamily = "PS0332",
+    /// A server id of the wrong length, or in a service that reads no connection ids.
+    QuicServerId = "PS0340",
+    /// A server id that names two servers.
+    DuplicateQuicServerId = "PS0341",
     /// No `[[port]]`.
     NoPort = "PS0401",
     /// A service without servers.

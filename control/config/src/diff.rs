@@ -150,6 +150,7 @@ impl Diff {
                 new.client_address.name(),
             ),
             change("helper", helper(old), helper(new)),
+            change("quic", &quic(old), &quic(new)),
             change(
                 "one_packet",
                 &old.one_packet.to_string(),
@@ -201,6 +202,7 @@ impl Diff {
             change("connections_min", &limits.2, &limits.3),
             change("forward", old.forward.name(), new.forward.name()),
             change("tunnel", &old.tunnel.to_string(), &new.tunnel.to_string()),
+            change("quic_server_id", &server_id(old), &server_id(new)),
         ];
         self.edited(format!("server {} in {}", new.key, service.name), &changes);
     }
@@ -256,6 +258,18 @@ fn helper(service: &Service) -> &'static str {
 fn timeouts(service: &Service) -> String {
     let of = service.timeouts;
     format!("{} {} {}", of.tcp_s, of.tcp_fin_s, of.udp_s)
+}
+
+fn server_id(server: &Server) -> String {
+    let id = server.quic_server_id;
+    id.map_or_else(|| "none".to_owned(), |id| id.to_string())
+}
+
+fn quic(service: &Service) -> String {
+    service.quic.map_or_else(
+        || "none".to_owned(),
+        |quic| format!("config {} ids of {} bytes", quic.config, quic.server_id_len),
+    )
 }
 
 fn persistence(service: &Service) -> String {

@@ -5,6 +5,7 @@
 mod mark;
 mod persistence;
 mod port;
+mod quic;
 mod scheduler;
 mod service;
 mod stream;

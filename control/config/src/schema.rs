@@ -3,6 +3,7 @@
 //! printed from here, and an unknown key is one that is not here.
 
 mod lvs;
+mod quic;
 
 use model::ids::WORKERS_MAX;
 use model::service::{Persistence, SchedulerKind, Weight};
@@ -520,6 +521,7 @@ static SERVICE: Table = Table {
             doc: "Schedule every datagram by itself (`ipvsadm --ops`); UDP alone.",
             example: "",
         },
+        section("quic", Kind::Table(&quic::QUIC), Preset::Otherwise("none")),
         section(
             "tunnel",
             Kind::Table(&SERVICE_TUNNEL),
@@ -674,6 +676,7 @@ static SERVER: Table = Table {
             Kind::Table(&SERVER_TUNNEL),
             Preset::Otherwise("the service's"),
         ),
+        quic::SERVER_ID,
     ],
     later: &["health"],
 };

@@ -8,6 +8,7 @@ mod errors;
 mod hostile;
 mod marks;
 mod ports;
+mod quic;
 mod render;
 mod services;
 mod values;

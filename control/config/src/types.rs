@@ -7,7 +7,8 @@ use std::sync::Arc;
 use model::addr::Prefix;
 use model::classifier::{Classifier, MarkRule};
 use model::service::{
-    ClientAddress, ForwardMode, Helper, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec,
+    ClientAddress, ForwardMode, Helper, Quic, QuicServerId, RealKey, RealSpec, SchedulerKind,
+    ServiceKey, ServiceSpec,
 };
 use model::service::{Persistence, Protocol, SchedulerFlags, ServiceTimeouts, Thresholds, Weight};
 use model::snapshot::{PUNT_CLASSES, Tunables};
@@ -296,6 +297,8 @@ pub struct Service {
     pub client_address: ClientAddress,
     /// What reads along in its connections.
     pub helper: Option<Helper>,
+    /// How connection ids name its servers.
+    pub quic: Option<Quic>,
     /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
     pub drain_s: Option<u32>,
     /// Its servers, in the order of the file.
@@ -316,6 +319,7 @@ impl Service {
             one_packet: self.one_packet,
             client_address: self.client_address,
             helper: self.helper,
+            quic: self.quic,
         }
     }
 
@@ -339,6 +343,8 @@ pub struct Server {
     pub tunnel: Tunnel,
     /// Between how many connections it is overloaded.
     pub limits: Thresholds,
+    /// What names it in QUIC connection ids.
+    pub quic_server_id: Option<QuicServerId>,
 }
 
 impl Server {
@@ -350,6 +356,7 @@ impl Server {
             weight: self.weight,
             tunnel: self.tunnel,
             limits: self.limits,
+            quic_server_id: self.quic_server_id,
         }
     }
 }

@@ -112,6 +112,7 @@ impl Fixture {
                     weight: Weight::new(weight).ok_or("a weight out of range")?,
                     tunnel: model::tunnel::Tunnel::default(),
                     limits: Thresholds::NONE,
+                    ..RealSpec::default()
                 },
             })?;
         }

@@ -18,6 +18,7 @@ use crate::flow_table::{
 };
 use crate::ipsec;
 use crate::persistence::{Control, is_of_template};
+use crate::quic;
 use crate::sched::Request;
 use crate::sctp_state::SctpState;
 use crate::state::{self, State};
@@ -138,8 +139,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let services = &cx.snapshot.services;
         let server = services.real(real)?;
         let mode = server.spec.mode;
-        let flags = FlowFlags::of_mode(mode).with(FlowFlags::INACTIVE);
+        let mut flags = FlowFlags::of_mode(mode).with(FlowFlags::INACTIVE);
         let service = services.service(server.service);
+        if service.is_some_and(|service| service.spec.quic.is_some()) {
+            flags = flags.with(FlowFlags::QUIC);
+        }
         let one_packet = parsed.protocol == IpProtocol::UDP
             && service.is_some_and(|service| service.spec.one_packet);
         let control = control.filter(|_| !one_packet);
@@ -220,7 +224,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
 
     /// Whether a packet finds a connection that has to give way, which is forgotten then: one that
     /// is over or whose server is quiesced, to a SYN or INIT (`is_new_conn_expected`, sysctls
-    /// `conn_reuse_mode` and `expire_nodest_conn`), one whose server was deleted, to any packet.
+    /// `conn_reuse_mode` and `expire_nodest_conn`), one whose server was deleted, to any packet; and
+    /// one to a QUIC packet that names another server.
     pub(crate) fn reopens<P>(
         &mut self,
         (id, direction): (FlowId, Direction),
@@ -231,16 +236,38 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         let tunables = &cx.snapshot.tunables;
-        let starts = direction == Direction::Inbound && starts(packet.bytes(), parsed);
-        if !starts && !tunables.expire_nodest_conn {
+        let inbound = direction == Direction::Inbound;
+        let starts = inbound && starts(packet.bytes(), parsed);
+        let names_another = inbound
+            && parsed.protocol == IpProtocol::UDP
+            && self.names_another(id, packet.bytes(), parsed, cx.snapshot);
+        if !starts && !names_another && !tunables.expire_nodest_conn {
             return false;
         }
         let Some(hot) = self.flows.hot(id) else {
             return false;
         };
         let over = tunables.expire_nodest_conn && self.is_nowhere(hot, direction, starts, cx)
-            || starts && is_over(hot, tunables.conn_reuse_mode);
+            || starts && is_over(hot, tunables.conn_reuse_mode)
+            || names_another;
         over && self.forget(id, Some(&cx.snapshot.services))
+    }
+
+    /// Whether a packet of a QUIC flow names another server than the flow's.
+    fn names_another(
+        &self,
+        id: FlowId,
+        bytes: &[u8],
+        parsed: &Parsed,
+        snapshot: &Snapshot,
+    ) -> bool {
+        let hot = self.flows.hot(id);
+        let Some(hot) = hot.filter(|hot| hot.flags().contains(FlowFlags::QUIC)) else {
+            return false;
+        };
+        let service = snapshot.services.service(hot.service());
+        let named = service.and_then(|service| quic::named(service, bytes, parsed, snapshot));
+        named.is_some_and(|named| named != hot.real())
     }
 
     /// Whether a packet's server takes no more connections, so that its connection ends with

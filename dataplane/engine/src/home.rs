@@ -23,6 +23,7 @@ use crate::affinity;
 use crate::engine::{Context, Engine};
 use crate::flow_table::{FlowKey, FlowMemory};
 use crate::persistence::{Client, Control, Refusal, TemplateRef};
+use crate::quic;
 use crate::verdict::{DropReason, Note};
 
 /// What names a state wider than one flow.
@@ -105,6 +106,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         } = note
         {
             return Decision::Real(real, Some(Control { home, template }));
+        }
+        if let Some(real) = quic::named(service, bytes, parsed, cx.snapshot) {
+            return Decision::Real(real, None);
         }
         let persistence = service.spec.persistence.as_ref();
         let client = persistence.map(|persistence| Client::of(persistence, key, bytes, parsed));

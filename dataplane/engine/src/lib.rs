@@ -36,6 +36,7 @@ pub mod ipsec;
 pub mod path;
 pub mod persistence;
 pub mod post;
+mod quic;
 mod rate;
 mod related;
 pub mod sched;

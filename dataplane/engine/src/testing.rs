@@ -177,7 +177,8 @@ impl Bench {
     /// iface 2 port 1 vlan 10 mtu 1500 192.168.0.1/24
     /// route 10.9.0.0/16 via 1 10.1.0.11    route 10.9.0.0/16 blackhole    mtu 1 1400
     /// neighbour 1 10.1.0.20                no-neighbour 1 10.1.0.20       icmp-rate 10
-    /// echo-rate 10
+    /// echo-rate 10                         service udp 10.0.0.100:443 rr quic=0/2
+    ///                                      real 10.1.0.11:443 nat 1 0 0 quic=0a0b
     /// reuse 0                              timeouts 900 120 300           # comment
     /// service udp 10.0.0.100:5060 rr persist=300 mask=24 prefix=64 pe=sip ops
     /// new-flows 1000                       sysctl secure_tcp 3

@@ -10,9 +10,11 @@ use crate::sched::table::SchedTable;
 use crate::sched::{SchedChange, SchedStart};
 
 mod key;
+mod quic;
 mod spec;
 
 pub use key::{Endpoint, Listen, Mark, PortRange, Protocol, RealKey, ServiceKey};
+pub use quic::{Quic, QuicServerId};
 pub use spec::{
     ClientAddress, ForwardMode, Helper, Persistence, PersistenceEngine, RealSpec, ServiceSpec,
     ServiceTimeouts, Thresholds, Weight,

@@ -13,8 +13,8 @@ use crate::classifier::Classifier;
 use crate::fib::{Fib, Hasher};
 use crate::ids::{IfaceId, PortId, RealId, ServiceId};
 use crate::service::{
-    ForwardMode, Listen, Mark, PortRange, Protocol, RealKey, RealServer, RealState, ServiceKey,
-    ServiceTimeouts, VirtualService,
+    ForwardMode, Listen, Mark, PortRange, Protocol, QuicServerId, RealKey, RealServer, RealState,
+    ServiceKey, ServiceTimeouts, VirtualService,
 };
 pub use crate::tunables::{PUNT_CLASSES, Tunables};
 
@@ -134,6 +134,8 @@ pub struct ServiceSet {
     by_real: HashMap<(u8, RealKey), bool, Hasher>,
     /// Whether `by_real` has members with port 0 or protocol 0.
     has_wide_reals: bool,
+    /// Servers by what names them in QUIC connection ids.
+    by_quic_id: HashMap<(ServiceId, QuicServerId), RealId, Hasher>,
     /// VIPs and RIPs, and whether it is a VIP.
     addresses: HashMap<Addr, bool, Hasher>,
     helped: Helped,
@@ -160,6 +162,7 @@ impl ServiceSet {
             by_real: HashMap::with_hasher(hasher.clone()),
             has_wide_reals: false,
             helped: Helped::new(&hasher),
+            by_quic_id: HashMap::with_hasher(hasher.clone()),
             addresses: HashMap::with_hasher(hasher),
             deletions: 0,
         }
@@ -214,6 +217,7 @@ impl ServiceSet {
         self.wide.clear();
         self.by_real.clear();
         self.has_wide_reals = false;
+        self.by_quic_id.clear();
         self.addresses.clear();
         for (key, id) in &self.by_key {
             let ServiceKey::Listen(listen) = key else {
@@ -234,6 +238,13 @@ impl ServiceSet {
         // us.
         for real in self.reals.iter_mut().flatten() {
             self.addresses.entry(real.key.real_ip).or_insert(false);
+            if let Some(id) = real
+                .spec
+                .quic_server_id
+                .filter(|_| real.state != RealState::Deleted)
+            {
+                self.by_quic_id.insert((real.service, id), real.id);
+            }
             if let Some(Some(service)) = self.services.get(real.service.index()) {
                 real.own_timeouts = service.spec.timeouts != ServiceTimeouts::default();
                 let protocol = service.key.protocol().map_or(0, |protocol| protocol as u8);
@@ -263,6 +274,12 @@ impl ServiceSet {
     #[must_use]
     pub fn keeps_clients_of(&self, real: RealKey) -> bool {
         !self.helped.reals.is_empty() && self.helped.reals.contains(&real)
+    }
+
+    /// The server of a service that a QUIC connection id names, a draining one included.
+    #[must_use]
+    pub fn quic_server(&self, service: ServiceId, id: QuicServerId) -> Option<RealId> {
+        self.by_quic_id.get(&(service, id)).copied()
     }
 
     /// The service in a slot, a deleted one included.

@@ -152,6 +152,7 @@ pub fn parse(line: &str) -> Result<Change, LineError> {
             .tunnel()
             .ok_or_else(|| malformed("the tunnel's options do not fit"))?,
         limits: options.limits,
+        ..RealSpec::default()
     };
     Ok(Change::Op(match command {
         "-A" => Op::AddService { key, spec },

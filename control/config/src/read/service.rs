@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use model::addr::Addr;
 use model::ids::{REALS_MAX, SERVICES_MAX};
-use model::service::{ForwardMode, Protocol, RealKey, SchedulerKind, ServiceKey, Weight};
+use model::service::{
+    ForwardMode, Protocol, Quic, QuicServerId, RealKey, SchedulerKind, ServiceKey, Weight,
+};
 use model::tunnel::Tunnel;
 
 use crate::address::{self, AddressError};
@@ -46,6 +48,7 @@ impl Reader<'_, '_> {
         let one_packet = self.one_packet(section, key);
         let client_address = self.client_address(section, key);
         let helper = self.helper(section, key);
+        let quic = self.quic(section, key);
         let drain_s = section.integer(self.findings, "drain_s");
         let sections = section.tables(self.findings, "server", usize::MAX);
         self.server_count = self.server_count.saturating_add(sections.len());
@@ -58,11 +61,13 @@ impl Reader<'_, '_> {
             key,
             forward,
             tunnel,
+            quic: quic.flatten(),
         };
+        let mut ids = Seen::new();
         let mut seen = Seen::new();
         let servers: Vec<Option<Server>> = sections
             .iter()
-            .map(|section| self.server(section, &owner, &mut seen))
+            .map(|section| self.server(section, &owner, &mut seen, &mut ids))
             .collect();
         let servers: Vec<Server> = servers.into_iter().collect::<Option<_>>()?;
         self.check_servers(section, name.as_deref(), &servers);
@@ -80,6 +85,7 @@ impl Reader<'_, '_> {
             one_packet: one_packet?,
             client_address: client_address?,
             helper: helper?,
+            quic: quic?,
             drain_s: drain_s.map(|seconds| seconds.value),
             servers,
         })
@@ -175,6 +181,7 @@ impl Reader<'_, '_> {
         section: &Section<'_>,
         owner: &Owner,
         seen: &mut Seen<RealKey>,
+        ids: &mut Seen<QuicServerId>,
     ) -> Option<Server> {
         let forward = if section.has("forward") {
             self.forward(section)
@@ -193,6 +200,7 @@ impl Reader<'_, '_> {
         }
         let method = forward.zip(tunnel.and(own));
         let key = self.server_key(section, owner.key, method, seen);
+        let quic_server_id = self.quic_server_id(section, owner.quic, ids);
         let (forward, tunnel) = method?;
         Some(Server {
             key: key?,
@@ -200,6 +208,7 @@ impl Reader<'_, '_> {
             forward,
             tunnel,
             limits: limits?,
+            quic_server_id: quic_server_id?,
         })
     }
 
@@ -352,4 +361,5 @@ struct Owner {
     key: Option<ServiceKey>,
     forward: Option<ForwardMode>,
     tunnel: Option<Tunnel>,
+    quic: Option<Quic>,
 }

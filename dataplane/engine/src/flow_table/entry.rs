@@ -51,6 +51,8 @@ impl FlowFlags {
     /// A data connection that a control connection announced: the server's port is in its cold
     /// half.
     pub const DATA: Self = Self(1 << 10);
+    /// Its packets may name another server by their QUIC connection id.
+    pub const QUIC: Self = Self(1 << 11);
     /// The outbound key is in the index; kept by the table.
     pub const OUTBOUND_INDEXED: Self = Self(1 << 14);
     /// The entry holds a connection; kept by the table.

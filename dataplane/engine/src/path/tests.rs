@@ -11,6 +11,7 @@ mod listen;
 mod local;
 mod mss;
 mod punts;
+mod quic;
 mod sctp;
 mod services;
 mod transit;

@@ -17,8 +17,8 @@ use model::ids::{IfaceId, PortId};
 use model::op::{Op, OpError};
 use model::service::{
     ClientAddress, ForwardMode, Helper, Listen, Mark, Persistence, PersistenceEngine, PortRange,
-    Protocol, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey, ServiceSpec,
-    ServiceTimeouts, Thresholds, Weight,
+    Protocol, Quic, QuicServerId, RealKey, RealSpec, SchedulerFlags, SchedulerKind, ServiceKey,
+    ServiceSpec, ServiceTimeouts, Thresholds, Weight,
 };
 use model::snapshot::Interface;
 use model::tunnel::{GueChecksum, Tunnel, TunnelKind};
@@ -154,6 +154,7 @@ impl<'a> Line<'a> {
             .unwrap_or_default();
         let helper = words.clone().find(|word| **word == "ftp");
         let helper = helper.map(|_| Helper::Ftp);
+        let quic = words.clone().find_map(|word| word.strip_prefix("quic="));
         let flags = words.filter_map(|word| SchedulerFlags::from_name(word));
         ServiceSpec {
             scheduler,
@@ -164,6 +165,7 @@ impl<'a> Line<'a> {
             timeouts: self.own_timeouts(place + 1),
             one_packet: self.words.iter().skip(place + 1).any(|word| *word == "ops"),
             helper,
+            quic: quic.map(|text| self.quic(text)),
             ..ServiceSpec::default()
         }
     }
@@ -215,6 +217,10 @@ impl<'a> Line<'a> {
             ForwardMode::Tun => self.tunnel(place),
             ForwardMode::Nat | ForwardMode::Dr => Tunnel::default(),
         };
+        let id = self
+            .words
+            .iter()
+            .find_map(|word| word.strip_prefix("quic="));
         let limit = |at: usize| self.words.get(at).map_or(0, |_| self.get(at));
         RealSpec {
             mode,
@@ -224,6 +230,30 @@ impl<'a> Line<'a> {
                 upper: limit(place + 2),
                 lower: limit(place + 3),
             },
+            quic_server_id: id.map(|text| self.server_id(text)),
+        }
+    }
+
+    /// Hexadecimal.
+    fn server_id(&self, text: &str) -> QuicServerId {
+        let bytes: Vec<u8> = (0..text.len() / 2)
+            .filter_map(|place| u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok())
+            .collect();
+        match QuicServerId::new(&bytes) {
+            Some(id) => id,
+            None => self.refuse("no such server id"),
+        }
+    }
+
+    /// `CONFIG/BYTES`.
+    fn quic(&self, text: &str) -> Quic {
+        let numbers = text.split_once('/');
+        match numbers.map(|(config, len)| (config.parse(), len.parse())) {
+            Some((Ok(config), Ok(server_id_len))) => Quic {
+                config,
+                server_id_len,
+            },
+            _ => self.refuse("no such connection ids"),
         }
     }
 

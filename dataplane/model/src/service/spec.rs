@@ -4,6 +4,7 @@
 use alloc::sync::Arc;
 
 use crate::sched::kind::{SchedulerFlags, SchedulerKind};
+use crate::service::quic::{Quic, QuicServerId};
 use crate::tunnel::Tunnel;
 
 /// How a packet reaches the real server (ipvsadm -m, -g, -i; FullNAT is DPVS's).
@@ -62,6 +63,8 @@ pub struct ServiceSpec {
     pub client_address: ClientAddress,
     /// What reads along in its connections.
     pub helper: Option<Helper>,
+    /// Whether connection ids name its servers, and how; UDP alone.
+    pub quic: Option<Quic>,
 }
 
 /// How a server is told its client's address and port, which it cannot see itself.
@@ -199,6 +202,8 @@ pub struct RealSpec {
     pub tunnel: Tunnel,
     /// When it gets no more connections.
     pub limits: Thresholds,
+    /// What names it in connection ids, if its service is a QUIC one.
+    pub quic_server_id: Option<QuicServerId>,
 }
 
 impl Default for RealSpec {
@@ -209,6 +214,7 @@ impl Default for RealSpec {
             weight: Weight::ONE,
             tunnel: Tunnel::default(),
             limits: Thresholds::NONE,
+            quic_server_id: None,
         }
     }
 }

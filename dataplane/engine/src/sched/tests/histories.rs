@@ -301,6 +301,7 @@ impl<'a> World<'a> {
             weight: Weight::new(weight).unwrap(),
             tunnel: model::tunnel::Tunnel::default(),
             limits: Thresholds { upper, lower },
+            ..RealSpec::default()
         }
     }
 }

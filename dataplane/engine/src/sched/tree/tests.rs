@@ -43,6 +43,7 @@ fn snapshot(kind: SchedulerKind, servers: &[(u32, u32)]) -> Snapshot {
                 upper: *upper,
                 lower: 0,
             },
+            ..RealSpec::default()
         };
         let service = key;
         ledger
