@@ -224,8 +224,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
 
     /// Whether a packet finds a connection that has to give way, which is forgotten then: one that
     /// is over or whose server is quiesced, to a SYN or INIT (`is_new_conn_expected`, sysctls
-    /// `conn_reuse_mode` and `expire_nodest_conn`), one whose server was deleted, to any packet; and
-    /// one to a QUIC packet that names another server.
+    /// `conn_reuse_mode` and `expire_nodest_conn`), one whose server was deleted, to any packet;
+    /// and any to a QUIC packet that names another server.
     pub(crate) fn reopens<P>(
         &mut self,
         (id, direction): (FlowId, Direction),

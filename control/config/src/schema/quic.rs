@@ -7,6 +7,8 @@ use super::{Change, Key, Kind, Preset, Table, number};
 
 /// Config ids go from 0 to 6; 7 is what ids say that name nobody (QUIC-LB §3.1).
 const CONFIG_MAX: u32 = 6;
+const SERVER_ID_LEN_MAX: u32 = 15;
+const _: () = assert!(SERVER_ID_LEN_MAX as usize == QuicServerId::LEN_MAX);
 
 /// How connection ids name servers.
 pub(super) static QUIC: Table = Table {
@@ -23,7 +25,7 @@ pub(super) static QUIC: Table = Table {
         number(
             "server_id_len",
             0,
-            QuicServerId::LEN_MAX as u32,
+            SERVER_ID_LEN_MAX,
             0,
             "Bytes of a server's id, behind the first byte of a connection id; 0 = there are none.",
         ),
