@@ -51,6 +51,26 @@ uint16_t ps_rte_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **
         uint16_t count)
 { return rte_eth_tx_prepare(port, queue, mbufs, count); }
 
+#if RTE_VERSION < RTE_VERSION_NUM(23, 11, 0, 0)
+#define rte_eth_bond_member_add rte_eth_bond_slave_add
+#define rte_eth_bond_8023ad_member_info rte_eth_bond_8023ad_slave_info
+#endif
+
+int ps_rte_eth_bond_member_add(uint16_t port, uint16_t member)
+{ return rte_eth_bond_member_add(port, member); }
+
+/* Not one line: the structure is packed in a way that bindgen cannot lay out. */
+int ps_rte_eth_bond_8023ad_member_info(uint16_t port, uint16_t member, uint8_t *state,
+        struct rte_ether_addr *partner)
+{
+    struct rte_eth_bond_8023ad_member_info info = { 0 };
+    int code = rte_eth_bond_8023ad_member_info(port, member, &info);
+
+    *state = info.actor_state;
+    *partner = info.partner.system;
+    return code;
+}
+
 unsigned int ps_rte_ring_sp_enqueue_burst(struct rte_ring *ring, void *const *objects,
         unsigned int count)
 { return rte_ring_sp_enqueue_burst(ring, objects, count, NULL); }

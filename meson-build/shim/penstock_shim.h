@@ -14,6 +14,8 @@
 #include <rte_devargs.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_eth_bond.h>
+#include <rte_eth_bond_8023ad.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
@@ -50,6 +52,11 @@ uint16_t ps_rte_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mb
         uint16_t count);
 uint16_t ps_rte_eth_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs,
         uint16_t count);
+
+/* bonding: DPDK 23.11 says member where 22.11 says slave */
+int ps_rte_eth_bond_member_add(uint16_t port, uint16_t member);
+int ps_rte_eth_bond_8023ad_member_info(uint16_t port, uint16_t member, uint8_t *state,
+        struct rte_ether_addr *partner);
 
 /* ring */
 unsigned int ps_rte_ring_sp_enqueue_burst(struct rte_ring *ring, void *const *objects,
@@ -130,6 +137,12 @@ static const uint64_t PS_RSS_L4_DST_ONLY = RTE_ETH_RSS_L4_DST_ONLY;
 static const uint32_t PS_MQ_RX_NONE = RTE_ETH_MQ_RX_NONE;
 static const uint32_t PS_MQ_RX_RSS = RTE_ETH_MQ_RX_RSS;
 static const uint16_t PS_RETA_GROUP_SIZE = RTE_ETH_RETA_GROUP_SIZE;
+
+static const uint8_t PS_BOND_ACTIVE_BACKUP = BONDING_MODE_ACTIVE_BACKUP;
+static const uint8_t PS_BOND_8023AD = BONDING_MODE_8023AD;
+/* Bits of a port's state (IEEE 802.1AX, 6.4.2.3). */
+static const uint8_t PS_LACP_DISTRIBUTING = STATE_DISTRIBUTING;
+static const uint8_t PS_LACP_DEFAULTED = STATE_DEFAULTED;
 
 static const uint16_t PS_MAX_ETHPORTS = RTE_MAX_ETHPORTS;
 static const uint16_t PS_MEMPOOL_CACHE_MAX = RTE_MEMPOOL_CACHE_MAX_SIZE;

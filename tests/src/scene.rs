@@ -215,14 +215,28 @@ impl Scene {
         adjust: impl FnOnce(&mut DirectorConfig),
         services: &[ServiceText],
     ) -> LabResult<Self> {
+        let prepare = |_: &Lab, config: &mut DirectorConfig| {
+            adjust(config);
+            Ok(())
+        };
+        Self::prepared(topology, prepare, services).map(|(scene, ())| scene)
+    }
+
+    /// The same; `prepare` may also change the lab before the director starts, and keep something
+    /// of it.
+    pub fn prepared<T>(
+        topology: Topology,
+        prepare: impl FnOnce(&Lab, &mut DirectorConfig) -> LabResult<T>,
+        services: &[ServiceText],
+    ) -> LabResult<(Self, T)> {
         let turn = Turn::take();
         let lab = Lab::new(topology)?;
         let reals = Reals::start(&lab)?;
         let mut config = DirectorConfig::new(&lab, 1);
-        adjust(&mut config);
+        let kept = prepare(&lab, &mut config)?;
         let director = Director::start(&lab, 1, &config.text(&text(services)))?;
         let start = Bookkeeping::at_rest(&director)?;
-        Ok(Self {
+        let scene = Self {
             director,
             config,
             reals,
@@ -231,7 +245,8 @@ impl Scene {
             expected: Vec::new(),
             buffers_late: 0,
             _turn: turn,
-        })
+        };
+        Ok((scene, kept))
     }
 
     /// Where the clients are.

@@ -217,6 +217,13 @@ pub struct Port {
     pub mtu: u32,
     /// Whether there is link.
     pub link_up: bool,
+    /// Whether the Linux interface below a software port has been removed: nothing comes and
+    /// nothing goes any more.
+    pub gone: bool,
+    /// How a bonded port uses its members, as configured; empty for any other.
+    pub bond: String,
+    /// The devices of a bonded port.
+    pub members: Vec<Member>,
     /// Receive queues in use.
     pub rx_queues: u16,
     /// Transmit queues in use.
@@ -239,6 +246,19 @@ pub struct Port {
     pub rx_errors: u64,
     /// Packets the device failed to send.
     pub tx_errors: u64,
+}
+
+/// One of the devices of a bonded port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The device as configured.
+    pub device: String,
+    /// Whether it has link.
+    pub link_up: bool,
+    /// Whether packets leave by it.
+    pub active: bool,
+    /// The MAC of the switch that answered by LACP; empty if none did.
+    pub partner: String,
 }
 
 /// What went wrong with a request.

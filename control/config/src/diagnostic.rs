@@ -106,6 +106,8 @@ codes! {
     VlanMtu = "PS0312",
     /// The name of a VLAN's kernel twin is taken or too long.
     VlanName = "PS0313",
+    /// A bonded port without members, with too many, or with a device of its own.
+    BondMembers = "PS0314",
     /// Options that a type of tunnel does not have, or lacks; or a tunnel that nobody uses.
     TunnelOptions = "PS0320",
     /// A tunnel to a server of a family that the director cannot send from.

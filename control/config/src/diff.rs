@@ -11,7 +11,8 @@ use std::collections::{HashMap, HashSet};
 use model::op::Op;
 use model::service::Helper;
 
-use crate::types::{Config, Limits, Port, Server, Service};
+use crate::device::Device;
+use crate::types::{Bond, Config, Limits, Port, Server, Service};
 
 /// How one configuration becomes another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -366,6 +367,7 @@ fn port_values(port: &Port) -> Vec<(String, String)> {
     let vlans: Vec<String> = vlans.collect();
     [
         ("device", port.device.to_string()),
+        ("bond", port.bond.as_ref().map_or_else(unset, bonded)),
         ("queues", port.queues.to_string()),
         ("addresses", listed(&port.addresses)),
         ("mtu", port.mtu.to_string()),
@@ -374,6 +376,11 @@ fn port_values(port: &Port) -> Vec<(String, String)> {
     ]
     .map(|(key, value)| (format!("port.{}.{key}", port.name), value))
     .to_vec()
+}
+
+fn bonded(bond: &Bond) -> String {
+    let members: Vec<&str> = bond.members.iter().map(Device::as_str).collect();
+    format!("{} [{}]", bond.mode.name(), members.join(", "))
 }
 
 fn listed(addresses: &[model::addr::Prefix]) -> String {

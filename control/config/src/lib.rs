@@ -37,10 +37,10 @@ pub use device::{DEVICE_LEN_MAX, Device, DeviceError};
 pub use diagnostic::{Code, Diagnostic, Report, Severity};
 pub use diff::{Diff, diff};
 pub use reference::reference;
-pub use schema::{ADDRESSES_MAX, PORTS_MAX};
+pub use schema::{ADDRESSES_MAX, BOND_MEMBERS_MAX, PORTS_MAX};
 pub use types::{
-    Api, Config, Director, HugePages, Idle, Limits, Lvs, Port, PuntPps, Server, Service, Timeouts,
-    Tunnels, Vlan,
+    Api, Bond, BondMode, Config, Director, HugePages, Idle, Limits, Lvs, Port, PuntPps, Server,
+    Service, Timeouts, Tunnels, Vlan,
 };
 
 use crate::diagnostic::Place;

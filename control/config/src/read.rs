@@ -2,6 +2,7 @@
 //! From TOML to typed values: one function per table of the file, and the checks that need more
 //! than one value where the later of them is read.
 
+mod bond;
 mod mark;
 mod persistence;
 mod port;

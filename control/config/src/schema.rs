@@ -108,6 +108,8 @@ pub(crate) const INTERFACE_NAME_MAX: usize = 15;
 pub(crate) const SOCKET_PATH_MAX: usize = 107;
 /// Ports at most: DPDK is built for 32 (`RTE_MAX_ETHPORTS`).
 pub const PORTS_MAX: usize = 32;
+/// Members of a bond at most: LACP's usual eight.
+pub const BOND_MEMBERS_MAX: usize = 8;
 /// Addresses of all interfaces together at most.
 pub const ADDRESSES_MAX: usize = 1024;
 /// The smallest MTU of a link that carries IPv6, bytes (RFC 8200 §5).
@@ -350,10 +352,10 @@ static PORT: Table = Table {
             kind: Kind::Text(
                 "a PCI address as \"0000:3b:00.0\" or a DPDK device as \"net_tap0,iface=x\"",
             ),
-            preset: Preset::Required,
+            preset: Preset::Otherwise("required without `bond`, of no use with it"),
             change: Change::Init,
             doc: "What DPDK opens, its arguments behind a comma; unique.",
-            example: "\"0000:3b:00.0\"",
+            example: "\"net_bonding0\"",
         },
         Key {
             name: "queues",
@@ -380,7 +382,32 @@ static PORT: Table = Table {
             doc: "Receive frames to foreign MAC addresses too.",
             example: "",
         },
+        section("bond", Kind::Table(&BOND), Preset::Otherwise("one device")),
         section("vlan", Kind::Tables(&VLAN), Preset::Otherwise("no VLAN")),
+    ],
+    later: &[],
+};
+
+static BOND: Table = Table {
+    title: "port.bond",
+    doc: "Several devices as one port, in place of `device`.",
+    keys: &[
+        Key {
+            name: "mode",
+            kind: Kind::OneOf(&["active-backup", "802.3ad"]),
+            preset: Preset::Required,
+            change: Change::Init,
+            doc: "One device sends and another takes over; or all do, agreed with the switch (LACP).",
+            example: "\"802.3ad\"",
+        },
+        Key {
+            name: "members",
+            kind: Kind::Texts("devices as `device` has them"),
+            preset: Preset::Required,
+            change: Change::Init,
+            doc: "1 to 8 devices, in no other port; the first gives the port its MAC address.",
+            example: "[\"0000:3b:00.0\", \"0000:3b:00.1\"]",
+        },
     ],
     later: &[],
 };

@@ -318,7 +318,7 @@ impl<'a> Section<'a> {
     }
 
     /// Whether an unknown key, reported as such, was probably meant to be this one.
-    fn is_misspelt(&self, name: &str) -> bool {
+    pub(crate) fn is_misspelt(&self, name: &str) -> bool {
         let known = || self.schema.keys.iter().map(|key| key.name);
         self.table
             .keys()

@@ -235,6 +235,8 @@ pub struct Port {
     pub name: String,
     /// What DPDK opens.
     pub device: Device,
+    /// The devices it is made of, if they are several.
+    pub bond: Option<Bond>,
     /// Receive queues, 1 to the number of workers.
     pub queues: u16,
     /// Addresses of the kernel twin.
@@ -245,6 +247,35 @@ pub struct Port {
     pub promiscuous: bool,
     /// Tagged networks on the port.
     pub vlans: Vec<Vlan>,
+}
+
+/// `[port.bond]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bond {
+    /// How the members are used.
+    pub mode: BondMode,
+    /// 1 to [`BOND_MEMBERS_MAX`](crate::BOND_MEMBERS_MAX), none twice.
+    pub members: Vec<Device>,
+}
+
+/// How the members of a bonded port are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BondMode {
+    /// One sends, another takes over.
+    ActiveBackup,
+    /// LACP, IEEE 802.1AX.
+    Lacp,
+}
+
+impl BondMode {
+    /// The name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ActiveBackup => "active-backup",
+            Self::Lacp => "802.3ad",
+        }
+    }
 }
 
 /// `[[port.vlan]]`.
@@ -259,6 +290,12 @@ pub struct Vlan {
 }
 
 impl Port {
+    /// What there is to attach: the members, or the device itself.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        let members = self.bond.as_ref().map(|bond| bond.members.as_slice());
+        members.unwrap_or(std::slice::from_ref(&self.device)).iter()
+    }
+
     /// Name of the kernel twin of one of its VLANs: `PORT.ID`.
     #[must_use]
     pub fn vlan_name(&self, vlan: &Vlan) -> String {

@@ -4,6 +4,7 @@
 pub(crate) mod boot;
 mod control;
 mod drain;
+mod links;
 mod listing;
 mod server;
 mod view;

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a worker is about to send, port by port.
 
+use std::time::Duration;
+
 use dpdk::{Mbuf, MbufBatch, TxQueue};
 use model::ids::{PortId, WorkerId};
+use model::time::Instant;
+
+/// How often a queue that speaks LACP gets its turn; at least every 100 ms, DPDK says.
+const UPKEEP: Duration = Duration::from_millis(10);
 
 /// How a worker reaches a port.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub struct TransmitPort {
     pub exit: Exit,
     /// Packets not yet taken by the queue.
     pub batch: MbufBatch,
+    /// When the driver wants its next turn, packets or not; `None` if it wants none.
+    upkeep: Option<Instant>,
 }
 
 /// What a flush did.
@@ -36,11 +44,25 @@ pub struct Sent {
 impl TransmitPort {
     /// A port with nothing to send.
     #[must_use]
-    pub const fn new(id: PortId, exit: Exit) -> Self {
+    pub fn new(id: PortId, exit: Exit, now: Instant) -> Self {
+        // One queue's turns are enough, and every port has a first.
+        let speaks = matches!(&exit, Exit::Queue(queue) if queue.speaks() && queue.index() == 0);
         Self {
             id,
             exit,
             batch: MbufBatch::new(),
+            upkeep: speaks.then_some(now),
+        }
+    }
+
+    /// Gives the driver its turn if it is due. What it sends then is counted nowhere: it came from
+    /// nowhere either.
+    pub fn keep_up(&mut self, now: Instant) {
+        if let (Some(due), Exit::Queue(queue)) = (&mut self.upkeep, &mut self.exit)
+            && now >= *due
+        {
+            queue.keep_up();
+            *due = now + UPKEEP;
         }
     }
 

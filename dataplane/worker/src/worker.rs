@@ -205,7 +205,7 @@ impl Worker {
             receive,
             transmit: transmit
                 .into_iter()
-                .map(|(id, exit)| TransmitPort::new(id, exit))
+                .map(|(id, exit)| TransmitPort::new(id, exit, now))
                 .collect(),
             redirect_out: Outbox::new(redirect_out),
             redirect_in,
@@ -549,6 +549,7 @@ impl Departure<'_> {
         self.flush_punt();
         for port in &mut *self.transmit {
             port.flush(self.sent);
+            port.keep_up(self.now);
         }
     }
 

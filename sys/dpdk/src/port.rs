@@ -12,8 +12,10 @@
 //! dereference to.
 
 mod attach;
+mod bond;
 mod config;
 mod device;
+mod interface;
 mod start;
 
 use std::ops::Deref;
@@ -23,8 +25,10 @@ use crate::errno::Errno;
 use crate::rxq::RxQueue;
 use crate::txq::TxQueue;
 
+pub use bond::{BOND_MEMBERS_MAX, BondMode, Member};
 pub use config::{Enabled, PortConfig};
 pub use device::{Capabilities, Device, Link, MacAddress, PortStats};
+pub use interface::Interface;
 
 /// What a port could not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +36,16 @@ pub enum PortError {
     /// The device is in use already by this process.
     #[error("device {0} is attached already")]
     AlreadyAttached(String),
+    /// A member that a bonded port cannot have.
+    #[error("bonded port {port}: member {member} was refused ({errno})")]
+    Member {
+        /// The bonded port's name.
+        port: String,
+        /// The member's.
+        member: String,
+        /// Why.
+        errno: Errno,
+    },
     /// A call to the driver failed.
     #[error("port {port}: the driver refused to {what}: {errno}")]
     Driver {
@@ -155,6 +169,8 @@ pub enum DriverCall {
     LinkSet,
     /// Set the MTU.
     Mtu,
+    /// Send by another member.
+    ActiveMember,
     /// Accept the configuration.
     Configure,
     /// Take all frames, or not.
@@ -178,6 +194,7 @@ pub enum DriverCall {
 impl std::fmt::Display for DriverCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::ActiveMember => "send by another member",
             Self::AddMac => "add a MAC address",
             Self::AllMulticast => "change all-multicast mode",
             Self::Configure => "accept the configuration",

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::batch::MbufBatch;
-use crate::port::Device;
+use crate::port::{BondMode, Device};
 
 /// A transmit queue of a started port: handed out once, moved to the thread that fills it, used by
 /// one thread at a time. The port stays started as long as the queue lives.
@@ -44,6 +44,20 @@ impl TxQueue {
         // SAFETY: the driver owns the first `sent` packets now.
         unsafe { batch.forget_first(sent) };
         sent
+    }
+
+    /// Whether the driver has frames of its own to send, and wants to be [kept
+    /// up](Self::keep_up) for that.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.device.bond_mode() == Some(BondMode::Lacp)
+    }
+
+    /// Gives the driver a turn without a packet: a bonded port sends its LACP frames then.
+    pub fn keep_up(&mut self) {
+        let none = std::ptr::null_mut();
+        // SAFETY: as for `burst`; there are no packets to read.
+        let _none = unsafe { dpdk_sys::ps_rte_eth_tx_burst(self.port, self.queue, none, 0) };
     }
 
     /// Lets the driver check packets that ask for offloads, and complete what its hardware wants

@@ -37,6 +37,7 @@ mod dns;
 mod error;
 mod home;
 mod http;
+mod lacp_switch;
 mod netns;
 mod nginx;
 mod process;
@@ -68,6 +69,7 @@ pub use dns::{Dns, WHO};
 pub use error::{LabError, LabResult, ensure_equal};
 pub use home::{Home, kept, namespaces, remove, sweep};
 pub use http::{Failed, Failure, HttpConnection};
+pub use lacp_switch::LacpSwitch;
 pub use netns::Netns;
 pub use nginx::Nginx;
 pub use process::Process;
@@ -159,6 +161,12 @@ impl Lab {
     #[must_use]
     pub fn reals(&self) -> &[Netns] {
         &self.places.reals
+    }
+
+    /// Gives the first director one more port, `interface`, that its kernel is kept off; plugs it
+    /// into a bridge of the switch, if one is named. Returns the name of the switch's end.
+    pub fn wire_director(&self, interface: &str, bridge: Option<&str>) -> LabResult<String> {
+        self.places.wire_director(interface, bridge)
     }
 
     /// Leaves the lab and every process in it up when this process ends.

@@ -267,6 +267,24 @@ impl Places {
         self.switch.run_ok("ethtool", &off).map(drop)
     }
 
+    /// One more wire between the first director and the switch.
+    pub(super) fn wire_director(&self, interface: &str, bridge: Option<&str>) -> LabResult<String> {
+        let end = format!("d1-{interface}");
+        let (place, switch) = (&self.directors[0], &self.switch);
+        let one = "numrxqueues 1 numtxqueues 1";
+        let script = format!(
+            "link add {interface} netns {} {one} type veth peer name {end} netns {} {one}\n",
+            place.name(),
+            switch.name()
+        );
+        super::command::run_script("ip", &["-batch", "-"], &script)?;
+        self.finish_sums(&end)?;
+        let master = bridge.map_or_else(String::new, |bridge| format!("master {bridge} "));
+        switch.ip_batch(&format!("link set {end} {master}up\n"))?;
+        keep_off(place, &[interface])?;
+        Ok(end)
+    }
+
     fn configure_client(&self) -> LabResult<()> {
         let mut script = String::from("link set lo up\nlink set e0 up\n");
         for family in Family::BOTH {
@@ -341,11 +359,18 @@ fn configure_real(place: &Netns, number: u8, topology: &Topology) -> LabResult<(
 /// A director: bare ports that the kernel is kept away from. The addresses are the daemon's affair,
 /// who puts them on the kernel twins.
 fn configure_director(place: &Netns, topology: &Topology) -> LabResult<()> {
-    let mut script = String::from("link set lo up\n");
-    let mut guard = String::from("add table netdev guard\n");
+    place.ip_batch("link set lo up\n")?;
+    place.nft("add table netdev guard\n")?;
+    let interfaces: Vec<&str> = topology.ports().iter().map(|port| port.interface).collect();
+    keep_off(place, &interfaces)
+}
+
+/// Sets interfaces up whose frames the kernel shall not answer.
+fn keep_off(place: &Netns, interfaces: &[&str]) -> LabResult<()> {
+    let mut script = String::new();
+    let mut guard = String::new();
     let mut quiet = Vec::new();
-    for port in topology.ports() {
-        let interface = port.interface;
+    for interface in interfaces {
         line(&mut script, format_args!("link set {interface} up"));
         quiet.push(format!("ipv6/conf/{interface}/disable_ipv6"));
         line(

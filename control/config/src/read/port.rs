@@ -10,6 +10,7 @@ use crate::address;
 use crate::device::{Device, DeviceError};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::findings::too_many;
+use crate::read::bond::is_bonding;
 use crate::read::{Reader, Seen};
 use crate::schema::{ADDRESSES_MAX, INTERFACE_NAME_MAX, MTU_IPV6_MIN, PORTS_MAX};
 use crate::section::{Item, Section};
@@ -37,7 +38,12 @@ impl Reader<'_, '_> {
 
     fn port(&mut self, section: &Section<'_>) -> Option<Port> {
         let name = self.port_name(section);
-        let device = self.device(section);
+        let bond = self.bond(section);
+        let device = match &bond {
+            Some(Some(_)) => self.bonded_device(section),
+            Some(None) => self.device(section),
+            None => None,
+        };
         let queues = self.queues(section);
         let addresses = self.addresses(section);
         let mtu = section.integer(self.findings, "mtu");
@@ -47,6 +53,7 @@ impl Reader<'_, '_> {
         Some(Port {
             name: name?,
             device: device?,
+            bond: bond?,
             queues: queues?,
             addresses: addresses?,
             mtu: mtu?,
@@ -79,21 +86,58 @@ impl Reader<'_, '_> {
     }
 
     fn device(&mut self, section: &Section<'_>) -> Option<Device> {
-        let Item { value, place } = section.text(self.findings, "device")?;
+        if !section.has("device") {
+            self.missing_device(section);
+            return None;
+        }
+        let item = section.text(self.findings, "device")?;
+        let device = self.unique_device(&item)?;
+        if is_bonding(&device) {
+            let message = format!("{} is made of members, and there is no `bond`", item.value);
+            self.findings.add(
+                Diagnostic::new(Code::BondMembers, &item.place, message)
+                    .seen(item.value)
+                    .help("add bond = { mode = \"active-backup\", members = [\"…\", \"…\"] }"),
+            );
+            return None;
+        }
+        Some(device)
+    }
+
+    fn missing_device(&mut self, section: &Section<'_>) {
+        if section.is_misspelt("device") || section.is_misspelt("bond") {
+            return;
+        }
+        let mut place = section.place.clone();
+        place.key = section.path("device");
+        self.findings.add(
+            Diagnostic::new(Code::MissingKey, &place, "`device` is missing in [port]").help(
+                "add a line such as: device = \"0000:3b:00.0\", or a `bond` of several devices",
+            ),
+        );
+    }
+
+    /// The device of this text, if it is one and no other port has it.
+    pub(super) fn unique_device(&mut self, item: &Item<&str>) -> Option<Device> {
+        let Item { value, place } = item;
         let device: Device = match value.parse() {
             Ok(device) => device,
             Err(error) => {
-                self.bad_device(&place, &error);
+                self.bad_device(place, &error);
                 return None;
             }
         };
+        self.claim(device, place)
+    }
+
+    pub(super) fn claim(&mut self, device: Device, place: &Place) -> Option<Device> {
         let at = place.span.start;
         let earlier = *self.devices.entry(device.name().to_owned()).or_insert(at);
         if earlier == at {
             return Some(device);
         }
         let line = self.findings.line_of(earlier);
-        let seen = self.seen(&place);
+        let seen = self.seen(place);
         let help = match &device {
             Device::Pci(_) => format!("line {line} has it already; each port needs its own"),
             Device::Virtual(_) => format!(
@@ -103,7 +147,7 @@ impl Reader<'_, '_> {
         };
         let message = format!("device {} is in two ports", device.name());
         self.findings.add(
-            Diagnostic::new(Code::DuplicateDevice, &place, message)
+            Diagnostic::new(Code::DuplicateDevice, place, message)
                 .seen(seen)
                 .help(help),
         );

@@ -310,7 +310,10 @@ fn ports(list: &api::Ports) -> String {
         &"tx errors",
     ])];
     for port in &list.ports {
-        let link = if port.link_up { "up" } else { "down" };
+        let link = match (port.gone, port.link_up) {
+            (true, _) => "gone",
+            (false, up) => link(up),
+        };
         rows.push(row(&[
             &port.name,
             &port.device,
@@ -335,10 +338,39 @@ fn ports(list: &api::Ports) -> String {
         "ordinary pages"
     };
     format!(
-        "{}packet memory: {memory}\ndrivers: {}\n",
+        "{}{}packet memory: {memory}\ndrivers: {}\n",
         output::table(&rows),
+        members(list),
         list.drivers.join(" ")
     )
+}
+
+fn link(up: bool) -> &'static str {
+    if up { "up" } else { "down" }
+}
+
+/// The members of bonded ports, if there are any.
+fn members(list: &api::Ports) -> String {
+    let mut rows = vec![row(&[
+        &"bond", &"mode", &"member", &"link", &"active", &"partner",
+    ])];
+    for port in &list.ports {
+        for member in &port.members {
+            let active = if member.active { "yes" } else { "no" };
+            rows.push(row(&[
+                &port.name,
+                &port.bond,
+                &member.device,
+                &link(member.link_up),
+                &active,
+                &member.partner,
+            ]));
+        }
+    }
+    if rows.len() == 1 {
+        return String::new();
+    }
+    output::table(&rows)
 }
 
 fn drops(list: &api::Drops) -> String {

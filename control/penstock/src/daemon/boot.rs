@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use config::{Config, HugePages};
 use crossbeam_queue::ArrayQueue;
+use dpdk::port::BondMode;
 use dpdk::{
     Consumer, Eal, EalError, EalOptions, MemError, MemoryKind, Mempool, MempoolError, PciDevices,
     Port, PortConfig, PortError, Producer, RingError, StartedPort, mbuf_ring, thread,
@@ -239,7 +240,8 @@ fn start_eal(config: &Config) -> Result<Eal, BootError> {
     let pci: Vec<String> = config
         .ports
         .iter()
-        .filter_map(|port| match &port.device {
+        .flat_map(config::Port::devices)
+        .filter_map(|device| match device {
             config::Device::Pci(address) => Some(address.clone()),
             config::Device::Virtual(_) => None,
         })
@@ -341,7 +343,11 @@ fn attach_all(eal: Eal, config: &Config) -> Result<Vec<Port>, Vec<BootError>> {
 /// Attaches one port and sees whether it has the queues.
 pub(crate) fn attach(eal: Eal, port: &config::Port) -> Result<Port, BootError> {
     let wrong = |source| port_error(port, source);
-    let attached = Port::attach(eal, port.device.as_str()).map_err(wrong)?;
+    let attached = match &port.bond {
+        None => Port::attach(eal, port.device.as_str()),
+        Some(bond) => bonded(eal, port.device.name(), bond),
+    };
+    let attached = attached.map_err(wrong)?;
     let capabilities = attached.capabilities().map_err(wrong)?;
     if port.queues > capabilities.max_rx_queues {
         return Err(wrong(PortError::Queues {
@@ -352,6 +358,19 @@ pub(crate) fn attach(eal: Eal, port: &config::Port) -> Result<Port, BootError> {
         }));
     }
     Ok(attached)
+}
+
+/// Attaches the members of a bond, and makes them one port.
+fn bonded(eal: Eal, name: &str, bond: &config::Bond) -> Result<Port, PortError> {
+    let members = bond.members.iter();
+    let members: Result<Vec<Port>, PortError> = members
+        .map(|member| Port::attach(eal, member.as_str()))
+        .collect();
+    let mode = match bond.mode {
+        config::BondMode::ActiveBackup => BondMode::ActiveBackup,
+        config::BondMode::Lacp => BondMode::Lacp,
+    };
+    Port::bond(eal, name, mode, members?)
 }
 
 fn port_error(port: &config::Port, source: PortError) -> BootError {
@@ -367,7 +386,7 @@ fn pool_packets(config: &Config) -> u32 {
     let queues: u32 = config
         .ports
         .iter()
-        .map(|port| u32::from(port.queues) + workers)
+        .map(|port| (u32::from(port.queues) + workers) * device_count(port))
         .sum();
     let wanted = queues
         .saturating_mul(u32::from(DESCRIPTORS))
@@ -378,6 +397,11 @@ fn pool_packets(config: &Config) -> u32 {
         .max(POOL_PACKETS_MIN)
         .next_power_of_two()
         .saturating_sub(1)
+}
+
+/// Each member of a bond has rings of its own.
+fn device_count(port: &config::Port) -> u32 {
+    u32::try_from(port.devices().count()).unwrap_or(u32::MAX)
 }
 
 /// Room for the largest frame of any port behind the headroom, and at least DPDK's usual size.
@@ -546,10 +570,10 @@ fn start(
 /// A transmit queue for each worker, if the port has them. Software ports have queue pairs
 /// (af_packet, af_xdp, tap): as many of one kind as of the other.
 fn tx_queues(settings: &config::Port, workers: u16, available: u16) -> u16 {
-    let wanted = match settings.device {
-        config::Device::Virtual(_) => settings.queues,
-        config::Device::Pci(_) => workers,
-    };
+    let paired = settings
+        .devices()
+        .any(|device| matches!(device, config::Device::Virtual(_)));
+    let wanted = if paired { settings.queues } else { workers };
     wanted.min(available).max(1)
 }
 

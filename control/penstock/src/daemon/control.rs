@@ -31,6 +31,7 @@ use worker::snapshot::{Publisher, channel};
 
 use super::boot::{self, BootError, Director};
 use super::drain::Retirees;
+use super::links::Links;
 use super::listing::Listings;
 use super::server::{self, Listener, Request, What};
 use super::view;
@@ -89,6 +90,7 @@ pub(super) struct Control {
     stale: Vec<(IfaceId, Addr)>,
     retirees: Retirees,
     listings: Listings,
+    links: Links,
     current: Snapshot,
     pub(super) retired_snapshots: usize,
     round: u32,
@@ -157,6 +159,7 @@ pub(super) async fn serve(
         stale: picture.stale,
         retirees: Retirees::default(),
         listings: Listings::default(),
+        links: Links::default(),
         current,
         retired_snapshots: 0,
         round: 0,
@@ -362,6 +365,8 @@ impl Control {
         if let Some(worker) = self.director.dead_worker() {
             return Err(BootError::WorkerDied(worker));
         }
+        let names = self.config.ports.iter().map(|port| port.name.as_str());
+        self.links.look(names, &self.director.ports);
         self.retired_snapshots = self.publisher.collect();
         if self.retired_snapshots >= RETIRED_ALARM {
             log::error!(

@@ -3,6 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
+use dpdk::StartedPort;
+use dpdk::port::Interface;
 use engine::ConnectionView;
 use engine::counters::Load;
 use engine::stats;
@@ -200,6 +202,12 @@ pub(super) fn ports(control: &Control) -> api::Ports {
             mac: port.mac().to_string(),
             mtu: settings.mtu,
             link_up: port.link().is_some_and(|link| link.up),
+            gone: port.interface() == Some(Interface::Gone),
+            bond: settings
+                .bond
+                .as_ref()
+                .map_or_else(String::new, |bond| bond.mode.name().to_owned()),
+            members: members(settings, port),
             rx_queues: settings.queues,
             tx_queues: control.director.tx_queues(settings, tx_max),
             rx_queues_max: capabilities.map_or(0, |known| known.max_rx_queues),
@@ -218,6 +226,19 @@ pub(super) fn ports(control: &Control) -> api::Ports {
         drivers: dpdk::eal::drivers(),
         huge_pages: control.director.eal.memory_kind() == dpdk::MemoryKind::Huge,
     }
+}
+
+fn members(settings: &config::Port, port: &StartedPort) -> Vec<api::Member> {
+    let members = settings.devices().zip(port.members());
+    let members = members.map(|(device, member)| api::Member {
+        device: device.to_string(),
+        link_up: member.up,
+        active: member.active,
+        partner: member
+            .partner
+            .map_or_else(String::new, |mac| mac.to_string()),
+    });
+    members.collect()
 }
 
 /// What the workers listed, with the servers' addresses.

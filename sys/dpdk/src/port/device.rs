@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use dpdk_sys::{rte_eth_dev_info, rte_ether_addr};
 
 use super::attach::ATTACHED;
+use super::bond::BondMode;
+use super::interface::{self, Interface};
 use super::{DriverCall, PortError};
 use crate::errno::{Errno, check};
 use crate::mempool::Mempool;
@@ -110,6 +112,11 @@ pub struct Device {
     id: u16,
     name: String,
     started: bool,
+    // Of a bonded port: how it uses its members, and those.
+    bond: Option<BondMode>,
+    members: Vec<Self>,
+    // The kernel's interface below a software port.
+    interface: Option<u32>,
     // The pool of the queues that are set up: dropped after the device is closed.
     pool: Option<Mempool>,
     // DPDK's control calls on one port must not overlap.
@@ -119,15 +126,19 @@ pub struct Device {
 impl Device {
     /// Takes over an attached port that nobody owns.
     pub(super) fn adopt(id: u16, name: String) -> Result<Self, PortError> {
-        let device = Self {
+        let mut device = Self {
             id,
             name,
             started: false,
+            bond: None,
+            members: Vec::new(),
+            interface: None,
             pool: None,
             control: Mutex::new(()),
         };
         // A port that cannot describe itself is refused here, so that capabilities can rely on it.
-        device.info()?;
+        let index = device.info()?.if_index;
+        device.interface = (index != 0).then_some(index);
         Ok(device)
     }
 
@@ -316,11 +327,20 @@ impl Device {
         // SAFETY: integers and bit fields, written by the callee or zero.
         let link = unsafe { link.assume_init() };
         let known = link.link_speed != 0 && link.link_speed != u32::MAX;
+        // Drivers of software ports call their link up whatever happens to the interface.
+        let below = matches!(self.interface(), None | Some(Interface::Up));
         Some(Link {
-            up: link.link_status() != 0,
+            up: link.link_status() != 0 && below,
             speed_mbps: known.then_some(link.link_speed),
             full_duplex: link.link_duplex() != 0,
         })
+    }
+
+    /// The kernel's interface below a software port, seen from this thread's network namespace;
+    /// `None` for any other port.
+    #[must_use]
+    pub fn interface(&self) -> Option<Interface> {
+        self.interface.and_then(interface::state)
     }
 
     /// The port's counters.
@@ -491,6 +511,24 @@ impl Device {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn adopt_member(&mut self, member: Self) {
+        self.members.push(member);
+    }
+
+    pub(super) fn member_devices(&self) -> &[Self] {
+        &self.members
+    }
+
+    pub(super) fn set_bond_mode(&mut self, mode: BondMode) {
+        self.bond = Some(mode);
+    }
+
+    /// How a bonded port uses its members; `None` for any other.
+    #[must_use]
+    pub fn bond_mode(&self) -> Option<BondMode> {
+        self.bond
     }
 
     pub(super) fn error(&self, what: DriverCall, errno: Errno) -> PortError {
