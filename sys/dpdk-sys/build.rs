@@ -75,7 +75,7 @@ const ALLOWED: &[&str] = &[
     "rte_eth_dev_rss_(hash_conf_get|hash_update|reta_query|reta_update)",
     "rte_eth_(find_next|link_get_nowait|macaddr_get|stats_get|xstats_get|xstats_get_names)",
     "rte_eth_(rx|tx)_queue_setup",
-    "rte_eth_bond_primary_(get|set)",
+    "rte_eth_bond_(create|primary_get|primary_set|xmit_policy_set)",
     "rte_free|rte_zmalloc_socket",
     "rte_mbuf_best_mempool_ops",
     "rte_mempool_(avail_count|create_empty|free|obj_iter|populate_default|set_ops_byname)",

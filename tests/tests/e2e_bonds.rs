@@ -129,6 +129,8 @@ fn lacp_comes_up_and_both_members_carry() -> LabResult<()> {
         LacpSwitch::start(lab.switch(), "front", &ends)
     };
     let (mut scene, switch) = Scene::prepared(Topology::default(), prepare, &[web.clone()])?;
+    // LACP's own frames are under way all the time.
+    scene.buffers_come_late(8);
     scene.expect_log("port front: member");
     wait_active(&scene, &[true, true])?;
     wait_for("the switch to agree", BOUND, || {

@@ -2,6 +2,7 @@
 //! Tests of the whole crate, by what they are about.
 
 mod accepted;
+mod bonds;
 mod configs;
 mod diff;
 mod errors;

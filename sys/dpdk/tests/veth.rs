@@ -11,9 +11,11 @@
 mod common;
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::{eal, frame, pool, receive};
 use dpdk::mempool::DATA_ROOM_DEFAULT;
+use dpdk::port::{BondMode, Interface};
 use dpdk::{MbufBatch, Mempool, Port, PortConfig, PortError, StartedPort};
 
 /// A namespace for this thread with a pair of interfaces `va` and `vb`; false when not allowed.
@@ -108,4 +110,84 @@ fn frames_cross_a_veth_pair_by_af_xdp() {
     };
     let mut b = start("net_af_xdp_b,iface=vb,busy_budget=0").unwrap();
     exchange(&mut a, &mut b);
+}
+
+#[test]
+fn a_bond_sends_by_the_member_that_has_link() {
+    if !namespace() {
+        return eprintln!("skipped: no right to make a network namespace, or no veth");
+    }
+    let run = |line: &str| {
+        let status = Command::new("ip").args(line.split(' ')).status().unwrap();
+        assert!(status.success(), "ip {line}");
+    };
+    run("link add name vc type veth peer name vd");
+    run("link set vc up");
+    run("link set vd up");
+    let members = ["net_af_packet_m0,iface=va", "net_af_packet_m1,iface=vc"];
+    let members = members.map(|member| Port::attach(eal(), member).unwrap());
+    let mac = members.first().unwrap().mac();
+    let mode = BondMode::ActiveBackup;
+    let bond = Port::bond(eal(), "net_bonding_test", mode, members.into()).unwrap();
+    let pool = Mempool::new(eal(), "bond", 4095, 0, DATA_ROOM_DEFAULT, None).unwrap();
+    let bond = bond.start(&PortConfig::default(), &pool).unwrap();
+    assert_eq!(bond.mac(), mac, "the first member's");
+    let active = |bond: &StartedPort| -> Vec<(bool, bool)> {
+        let members = bond.members().into_iter();
+        members.map(|member| (member.up, member.active)).collect()
+    };
+    let wait = |wanted: [(bool, bool); 2]| {
+        let end = Instant::now() + Duration::from_secs(5);
+        while active(&bond) != wanted && Instant::now() < end {
+            bond.fail_over().unwrap();
+        }
+        assert_eq!(active(&bond), wanted);
+    };
+    wait([(true, true), (true, false)]);
+    run("link set vb down");
+    wait([(false, false), (true, true)]);
+    // Back again, but nothing is wrong with the other one.
+    run("link set vb up");
+    wait([(true, false), (true, true)]);
+    run("link del vc");
+    wait([(true, true), (false, false)]);
+    assert!(bond.link().unwrap().up);
+}
+
+#[test]
+fn an_interface_that_is_removed_is_gone() {
+    if !namespace() {
+        return eprintln!("skipped: no right to make a network namespace, or no veth");
+    }
+    let port = start("net_af_packet_gone,iface=va").unwrap();
+    let wait = |wanted: Interface| {
+        let end = Instant::now() + Duration::from_secs(5);
+        while port.interface() != Some(wanted) && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        assert_eq!(port.interface(), Some(wanted));
+    };
+    wait(Interface::Up);
+    let run = |args: [&str; 4]| Command::new("ip").args(args).status().unwrap();
+    assert!(run(["link", "set", "vb", "down"]).success());
+    wait(Interface::Down);
+    assert!(!port.link().unwrap().up);
+    assert!(run(["link", "del", "dev", "vb"]).success());
+    wait(Interface::Gone);
+    assert!(!port.link().unwrap().up);
+}
+
+#[test]
+fn a_started_port_is_no_member() {
+    let pool = pool();
+    let started = Port::attach(eal(), "net_null_started").unwrap();
+    let started = started.start(&PortConfig::default(), &pool).unwrap();
+    let again = Port::attach(eal(), "net_null_started").unwrap_err();
+    assert!(matches!(again, PortError::AlreadyAttached(_)), "{again}");
+    drop(started);
+    // A bond of bonds is not one either.
+    let inner = Port::bond(eal(), "net_bonding_inner", BondMode::Lacp, Vec::new()).unwrap();
+    let refused = Port::bond(eal(), "net_bonding_outer", BondMode::Lacp, vec![inner]);
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("member net_bonding_inner"), "{error}");
 }

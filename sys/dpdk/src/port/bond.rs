@@ -4,10 +4,14 @@
 //! The bonded port configures, starts and stops its members; they are given to it attached, and go
 //! with it.
 
+use std::ffi::CString;
+use std::sync::PoisonError;
+
+use super::attach::ATTACHED;
 use super::device::{Device, Link, MacAddress};
 use super::{DriverCall, Port, PortError};
 use crate::eal::Eal;
-use crate::errno::Errno;
+use crate::errno::{Errno, check};
 
 /// Members of a bonded port at most: LACP's usual eight.
 pub const BOND_MEMBERS_MAX: usize = 8;
@@ -24,12 +28,11 @@ pub enum BondMode {
 }
 
 impl BondMode {
-    /// As the bonding driver's device string has it.
-    const fn arguments(self) -> (u8, &'static str) {
+    /// As DPDK has it.
+    const fn number(self) -> u8 {
         match self {
-            Self::ActiveBackup => (dpdk_sys::PS_BOND_ACTIVE_BACKUP, ""),
-            // By addresses and ports: by MAC alone, all flows of a router would take one member.
-            Self::Lacp => (dpdk_sys::PS_BOND_8023AD, ",xmit_policy=l34"),
+            Self::ActiveBackup => dpdk_sys::PS_BOND_ACTIVE_BACKUP,
+            Self::Lacp => dpdk_sys::PS_BOND_8023AD,
         }
     }
 }
@@ -58,8 +61,7 @@ impl Port {
         mode: BondMode,
         members: Vec<Self>,
     ) -> Result<Self, PortError> {
-        let (number, more) = mode.arguments();
-        let mut bonded = Self::attach(eal, &format!("{name},mode={number}{more}"))?;
+        let mut bonded = Self::make_bond(eal, name, mode)?;
         for member in members {
             let (id, other) = (bonded.device.id(), member.device.id());
             // SAFETY: two attached ports of this process, neither of them started.
@@ -75,6 +77,31 @@ impl Port {
         }
         bonded.device.set_bond_mode(mode);
         Ok(bonded)
+    }
+
+    /// A bonded port without members. Not from a device string: that wants them in its arguments,
+    /// and adds them only when it is configured.
+    fn make_bond(_eal: Eal, name: &str, mode: BondMode) -> Result<Self, PortError> {
+        let text = CString::new(name).map_err(|_| PortError::Nul(name.to_owned()))?;
+        let mut attached = ATTACHED.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: EAL runs; the string is NUL-terminated and copied by the callee.
+        let code = unsafe { dpdk_sys::rte_eth_bond_create(text.as_ptr(), mode.number(), 0) };
+        let id = check(code).map_err(|errno| PortError::Probe {
+            device: name.to_owned(),
+            errno,
+        })?;
+        let id = u16::try_from(id).unwrap_or(u16::MAX);
+        attached.push(id);
+        drop(attached);
+        let device = Device::adopt(id, name.to_owned())?;
+        if mode == BondMode::Lacp {
+            // By addresses and ports: by MAC alone, all flows of a router would take one member.
+            let policy = dpdk_sys::PS_BOND_BY_ADDRESS_AND_PORT;
+            // SAFETY: a bonded port of this process.
+            let code = unsafe { dpdk_sys::rte_eth_bond_xmit_policy_set(id, policy) };
+            device.done(DriverCall::Configure, code)?;
+        }
+        Ok(Self { device })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 
+use super::bond::BondMode;
 use super::config::{Enabled, PortConfig};
 use super::device::{Device, rss_key_len};
 use super::{DriverCall, Port, PortError, QueueDirection, StartedPort};
@@ -238,7 +239,13 @@ fn after_start(device: &Device, config: &PortConfig) -> Result<(), PortError> {
     {
         supported(device.set_mtu(mtu))?;
     }
-    supported(device.set_promiscuous(config.promiscuous))
+    // Neighbour discovery of IPv6 comes by multicast.
+    let multicast = device.set_all_multicast(true);
+    // LACP's driver drops broadcasts too without that; software ports that cannot do it take
+    // everything anyway.
+    let everything = device.bond_mode() == Some(BondMode::Lacp) && multicast.is_err();
+    supported(multicast)?;
+    supported(device.set_promiscuous(config.promiscuous || everything))
 }
 
 /// How packets are spread, read back. Some drivers take the key by its own call only.
