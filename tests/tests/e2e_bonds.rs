@@ -128,7 +128,8 @@ fn lacp_comes_up_and_both_members_carry() -> LabResult<()> {
         lab.switch().ip_batch("link set d1-e0 nomaster\n")?;
         LacpSwitch::start(lab.switch(), "front", &ends)
     };
-    let (mut scene, switch) = Scene::prepared(Topology::default(), prepare, &[web.clone()])?;
+    let (mut scene, switch) =
+        Scene::prepared(Topology::default(), prepare, std::slice::from_ref(&web))?;
     // LACP's own frames are under way all the time.
     scene.buffers_come_late(8);
     scene.expect_log("port front: member");

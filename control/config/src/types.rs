@@ -293,7 +293,8 @@ impl Port {
     /// What there is to attach: the members, or the device itself.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         let members = self.bond.as_ref().map(|bond| bond.members.as_slice());
-        members.unwrap_or(std::slice::from_ref(&self.device)).iter()
+        let one = || std::slice::from_ref(&self.device);
+        members.unwrap_or_else(one).iter()
     }
 
     /// Name of the kernel twin of one of its VLANs: `PORT.ID`.

@@ -6,8 +6,9 @@
 //!   e0 ─ outer ─► AF_PACKET ─► Decapsulator ─► AF_PACKET ─► wrap0 ═ veth ═ wrap1 ─► VIP on lo
 //! ```
 //! The kernel, which would refuse the outer packets, is kept from seeing them. Outer packets in
-//! pieces are not put together.
+//! pieces are put together here, as the kernel would.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use wire::checksum;
 use wire::ethernet::EtherType;
 use wire::gre::Gre;
 use wire::ipv4::IpProtocol;
-use wire::packet::{Fragment, Kind, Parsed, parse};
+use wire::packet::{Kind, Parsed, parse};
 use wire::tunnel;
 use wire::udp::Udp;
 
@@ -54,7 +55,8 @@ impl Decapsulator {
     pub fn start(place: &Netns, own: &[IpAddr], gue_port: u16) -> LabResult<Self> {
         place.ip_batch(
             "link add wrap0 address 02:00:00:00:ee:00 type veth \
-             peer name wrap1 address 02:00:00:00:ee:01\nlink set wrap0 up\nlink set wrap1 up\n",
+             peer name wrap1 address 02:00:00:00:ee:01\n\
+             link set wrap0 mtu 65535 up\nlink set wrap1 mtu 65535 up\n",
         )?;
         place.nft(&format!(
             "add table inet unwrap\n\
@@ -73,6 +75,7 @@ impl Decapsulator {
                 .collect(),
             gue_port,
             counts: Arc::clone(&counts),
+            waiting: HashMap::new(),
         };
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || unwrapper.run(&stopped));
@@ -113,7 +116,12 @@ struct Unwrapper {
     own: Vec<model::addr::Addr>,
     gue_port: u16,
     counts: Arc<Counts>,
+    /// Pieces of outer packets, by source and identification.
+    waiting: HashMap<([u8; 16], u32), Pieces>,
 }
+
+/// Offset, whether more follow, and bytes of each piece.
+type Pieces = BTreeMap<u16, (bool, Vec<u8>)>;
 
 impl Unwrapper {
     fn run(&mut self, stop: &AtomicBool) {
@@ -130,10 +138,15 @@ impl Unwrapper {
                 .own
                 .iter()
                 .any(|own| *own.octets() == parsed.destination);
-            if !to_us || !self.is_tunnel(&parsed) {
+            let shim = if to_us {
+                self.whole(frame, &parsed)
+            } else {
+                None
+            };
+            let Some(shim) = shim.filter(|shim| self.is_tunnel(parsed.protocol, shim)) else {
                 continue;
-            }
-            match self.unwrap(frame, &parsed) {
+            };
+            match self.unwrap(&shim, &parsed) {
                 Some(inner) => {
                     // The client counts what does not come back.
                     send(self.to.as_raw_fd(), &inner, MsgFlags::empty()).unwrap_or_default();
@@ -146,19 +159,43 @@ impl Unwrapper {
         }
     }
 
-    fn is_tunnel(&self, parsed: &Parsed) -> bool {
-        match parsed.protocol {
+    /// What is behind the outer header, once all of it is there.
+    fn whole(&mut self, frame: &[u8], parsed: &Parsed) -> Option<Vec<u8>> {
+        let end = usize::try_from(parsed.frame_len()).ok()?;
+        let part = frame.get(usize::from(parsed.l4_offset)..end)?.to_vec();
+        let Some(place) = parsed.fragment_place(frame) else {
+            return Some(part);
+        };
+        let key = (parsed.source, place.ident);
+        let pieces = self.waiting.entry(key).or_default();
+        pieces.insert(place.offset, (place.more, part));
+        let mut shim = Vec::new();
+        let mut more = true;
+        for (offset, (follows, part)) in pieces.iter() {
+            if usize::from(*offset) != shim.len() {
+                return None;
+            }
+            shim.extend_from_slice(part);
+            more = *follows;
+        }
+        if more {
+            return None;
+        }
+        self.waiting.remove(&key);
+        Some(shim)
+    }
+
+    fn is_tunnel(&self, protocol: IpProtocol, shim: &[u8]) -> bool {
+        match protocol {
             IpProtocol::IPIP | IpProtocol::IPV6 | IpProtocol::GRE => true,
-            IpProtocol::UDP => parsed.destination_port == self.gue_port,
+            IpProtocol::UDP => shim.get(2..4) == Some(&self.gue_port.to_be_bytes()),
             _ => false,
         }
     }
 
     /// The packet inside, with an Ethernet header for the other end of the veth.
-    fn unwrap(&self, frame: &[u8], parsed: &Parsed) -> Option<Vec<u8>> {
-        let end = usize::try_from(parsed.frame_len()).ok()?;
-        let shim = frame.get(usize::from(parsed.l4_offset)..end)?;
-        if parsed.fragment != Fragment::None || !summed(shim, parsed) {
+    fn unwrap(&self, shim: &[u8], parsed: &Parsed) -> Option<Vec<u8>> {
+        if !summed(shim, parsed) {
             return None;
         }
         let found = tunnel::inner(parsed.protocol, shim, |port| port == self.gue_port)?;
@@ -184,7 +221,7 @@ fn summed(shim: &[u8], parsed: &Parsed) -> bool {
                 &parsed.source,
                 &parsed.destination,
                 parsed.protocol,
-                parsed.l4_len(),
+                u32::try_from(shim.len()).unwrap_or_default(),
             );
             Udp::new_checked(shim)
                 .is_ok_and(|udp| udp.checksum() == 0 || checksum::transport(pseudo, shim) == 0)
