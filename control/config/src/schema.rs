@@ -397,7 +397,7 @@ static BOND: Table = Table {
             kind: Kind::OneOf(&["active-backup", "802.3ad"]),
             preset: Preset::Required,
             change: Change::Init,
-            doc: "One device sends and another takes over; or all do, agreed with the switch (LACP).",
+            doc: "One sends and another takes over; or all do, agreed with the switch (LACP).",
             example: "\"802.3ad\"",
         },
         Key {

@@ -279,8 +279,8 @@ impl Places {
         );
         super::command::run_script("ip", &["-batch", "-"], &script)?;
         self.finish_sums(&end)?;
-        let master = bridge.map_or_else(String::new, |bridge| format!("master {bridge} "));
-        switch.ip_batch(&format!("link set {end} {master}up\n"))?;
+        let plug = bridge.map_or_else(String::new, |bridge| format!("master {bridge} "));
+        switch.ip_batch(&format!("link set {end} {plug}up\n"))?;
         keep_off(place, &[interface])?;
         Ok(end)
     }
