@@ -118,9 +118,9 @@ pub struct Connections {
 /// A connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
-    /// `tcp` or `udp`.
+    /// `tcp`, `udp` or `sctp`; `ip` for the template of a mark.
     pub protocol: String,
-    /// `CIP:cport`.
+    /// `CIP:cport`; port 0 for a template of persistence.
     pub client: String,
     /// `VIP:vport`.
     pub virtual_service: String,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use model::addr::Addr;
 use model::fib::Hasher;
 use model::ids::{RealId, ServiceId, WorkerId};
-use model::service::{RealKey, VirtualService};
+use model::service::{Protocol, RealKey, VirtualService};
 use model::snapshot::{ServiceSet, Snapshot};
 use model::time::Instant;
 use wire::buffer::{PacketBuf, PacketPool};
@@ -135,17 +135,42 @@ pub struct ConnectionView {
     pub packets: u32,
     /// If it is a template, whether a connection of the client's has been answered.
     pub template: Option<bool>,
+    /// The server's port of a connection that another one announced.
+    pub announced: Option<u16>,
 }
 
 impl ConnectionView {
     /// The server's port; 0 if a template names none.
     #[must_use]
     pub const fn rport(&self, real: &RealKey) -> u16 {
+        if let Some(rport) = self.announced {
+            return rport;
+        }
         match (self.template, self.vport) {
             (None, vport) => real.port_of(vport),
             (Some(_), 0) => 0,
             (Some(_), u16::MAX) => u16::MAX,
             (Some(_), _) => real.rport,
+        }
+    }
+
+    /// The state's name, as `ipvsadm -Lnc` prints it (`ip_vs_state_name`).
+    #[must_use]
+    pub const fn state_name(&self) -> &'static str {
+        match self.template {
+            None => self.state.name(),
+            Some(false) => "NONE",
+            Some(true) => "ASSURED",
+        }
+    }
+
+    /// The protocol's name in lower case; a template of a mark, which has none, is of `ip`.
+    #[must_use]
+    pub const fn protocol_name(&self) -> Option<&'static str> {
+        match (Protocol::from_number(self.protocol), self.template) {
+            (Some(protocol), _) => Some(protocol.name()),
+            (None, Some(_)) => Some("ip"),
+            (None, None) => None,
         }
     }
 }
@@ -299,6 +324,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                     hot.protocol()
                 },
                 template: is_template.then_some(hot.state != 0),
+                announced: hot
+                    .flags()
+                    .contains(FlowFlags::DATA)
+                    .then(|| self.rport_of(id)),
                 client_ip: caller.unwrap_or_else(|| hot.client_ip()),
                 cport: hot.cport(),
                 virtual_ip: hot.virtual_ip(),

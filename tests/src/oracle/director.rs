@@ -20,7 +20,7 @@ use model::ids::{RealId, ServiceId, WorkerId};
 use model::ledger::Ledger;
 use model::op::{Op, OpError};
 use model::service::{
-    Endpoint, ForwardMode, Mark, PersistenceEngine, Protocol, RealServer, ServiceKey, ServiceSpec,
+    Endpoint, ForwardMode, Mark, PersistenceEngine, RealServer, ServiceKey, ServiceSpec,
     VirtualService,
 };
 use model::snapshot::{Snapshot, Tunables};
@@ -375,21 +375,12 @@ fn scheduler_words(spec: &ServiceSpec, is_v4: bool) -> String {
 }
 
 fn connection_row(view: &ConnectionView, client: String, real: &RealServer) -> ConnectionRow {
-    let protocol = match Protocol::from_number(view.protocol) {
-        Some(protocol) => protocol.name().to_uppercase(),
-        None if view.protocol == 0 => "IP".to_owned(),
-        None => view.protocol.to_string(),
-    };
-    let state = match view.template {
-        None => view.state.name(),
-        Some(false) => "NONE",
-        Some(true) => "ASSURED",
-    };
+    let protocol = view.protocol_name().map(str::to_uppercase);
     let rport = view.rport(&real.key);
     ConnectionRow {
-        protocol,
+        protocol: protocol.unwrap_or_else(|| view.protocol.to_string()),
         expire: u64::from(view.expires_ms / 1000),
-        state: state.into(),
+        state: view.state_name().into(),
         client,
         virtual_service: Endpoint(view.virtual_ip, view.vport).to_string(),
         real: Endpoint(real.key.real_ip, rport).to_string(),

@@ -249,14 +249,17 @@ pub(super) fn connections(
 ) -> Result<String, String> {
     let set = ledger.services();
     let connections = found.iter().map(|(worker, view)| {
-        let protocol = Protocol::from_number(view.protocol);
-        let server = set.real(view.real).map(|real| real.key.to_string());
+        let server = set.real(view.real).map(|real| {
+            let rport = view.rport(&real.key);
+            Endpoint(real.key.real_ip, rport).to_string()
+        });
+        let protocol = view.protocol_name().map(str::to_owned);
         api::Connection {
-            protocol: protocol.map_or_else(|| view.protocol.to_string(), |p| p.name().to_owned()),
+            protocol: protocol.unwrap_or_else(|| view.protocol.to_string()),
             client: Endpoint(view.client_ip, view.cport).to_string(),
             virtual_service: Endpoint(view.virtual_ip, view.vport).to_string(),
             server: server.unwrap_or_default(),
-            state: view.state.name().to_owned(),
+            state: view.state_name().to_owned(),
             expires_s: u64::from(view.expires_ms / 1000),
             packets: u64::from(view.packets),
             worker: worker.0,

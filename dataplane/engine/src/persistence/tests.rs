@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! With one worker and with four: whoever receives a packet, a client's connections go the same
 //! way, and templates live as long.
+mod against_model;
+
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::format;
