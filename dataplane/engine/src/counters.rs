@@ -90,6 +90,8 @@ worker_counters! {
     flows,
     /// Templates of persistence in the table now, apart from `flows`.
     templates,
+    /// Connections that go past the servers (`cache_bypass`) in the table now, apart from `flows`.
+    flows_past,
     /// Connections that ended, by timeout or by reuse.
     flows_expired,
     /// Connections that `drop_entry` ended to make room; `flows_expired` has them too.

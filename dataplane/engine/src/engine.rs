@@ -104,6 +104,7 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) call_ids: CallIds,
     /// Templates in the table.
     pub(crate) templates: u32,
+    pub(crate) past: u32,
     pub(crate) generation_of_templates: u8,
     fib_generation: u32,
     /// The snapshot that the schedulers' states are of.
@@ -202,6 +203,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             defences: Defences::new(boards.len()),
             call_ids: CallIds::new(hasher.clone()),
             templates: 0,
+            past: 0,
             generation_of_templates: 0,
             boards,
             board,
@@ -296,7 +298,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     /// Connections in the table.
     #[must_use]
     pub const fn flow_count(&self) -> usize {
-        self.flows.len() - self.templates as usize
+        self.flows.len() - self.templates as usize - self.past as usize
     }
 
     /// Shows connections to `visit`, from `cursor` on, looking at no more than `max` places;
@@ -415,6 +417,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         if hot.flags().contains(FlowFlags::TEMPLATE) {
             self.forget_template(id);
+            return true;
+        }
+        if hot.flags().contains(FlowFlags::BYPASS) {
+            self.forget_past(id);
             return true;
         }
         let (real, inactive) = (hot.real(), hot.flags().contains(FlowFlags::INACTIVE));

@@ -20,6 +20,7 @@ extern crate std;
 
 pub mod affinity;
 pub mod associations;
+mod bypass;
 mod call_ids;
 mod connection;
 pub mod counters;

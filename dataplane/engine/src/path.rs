@@ -142,9 +142,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 return self.pass_on(packet, parsed, worker, note, cx);
             }
             Decision::Nobody => {
-                let (trouble, from) = (Trouble::PortUnreachable, key.destination);
-                self.complain(&packet, parsed, trouble, from, cx);
-                return self.discard(packet, DropReason::NoRealServer, cx);
+                let whose = (service, &key);
+                return self.leave((packet, parsed), iface, whose, arrival.note, cx);
             }
             Decision::Drop(reason) => return self.discard(packet, reason, cx),
         };
@@ -162,7 +161,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     }
 
     /// Gives a packet to the worker that has to see it.
-    fn pass_on<P>(
+    pub(crate) fn pass_on<P>(
         &mut self,
         packet: B,
         parsed: &Parsed,
@@ -205,7 +204,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         let Some((flow, real)) = self.flow_and_real(id, cx.snapshot) else {
-            return self.discard(packet, DropReason::RealDeleted, cx);
+            return self.follow_past(packet, parsed, ingress, id, cx);
         };
         if real.state == RealState::Deleted {
             return self.end_at_deleted(packet, parsed, ingress, real, cx);

@@ -50,6 +50,13 @@ id!(
     u32
 );
 
+impl RealId {
+    /// No server's: of connections that go past them. It fits 24 bits, and no slot has it.
+    pub const NONE: Self = Self(0x00ff_ffff);
+}
+
+const _: () = assert!(REALS_MAX <= RealId::NONE.index());
+
 /// Real servers at most, over all services: the size of every worker's counter board.
 pub const REALS_MAX: usize = 65_536;
 /// Virtual services at most.

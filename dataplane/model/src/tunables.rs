@@ -11,6 +11,9 @@ pub struct Tunables {
     pub amemthresh: u32,
     /// With `drop_packet` = 3, one of so many packets that would open a connection is dropped.
     pub am_droprate: u32,
+    /// Packets of a mark whose service has no server for them go on to their destination, unless
+    /// that is the director.
+    pub cache_bypass: bool,
     /// 0 never, 1 a SYN on TIME_WAIT or CLOSE opens a new connection; bit 2: one on FIN_WAIT too
     /// where answers do not pass the director.
     pub conn_reuse_mode: u8,
@@ -59,6 +62,7 @@ impl Tunables {
         match name {
             "am_droprate" => self.am_droprate = value,
             "amemthresh" => self.amemthresh = value,
+            "cache_bypass" => self.cache_bypass = on,
             "conn_reuse_mode" => self.conn_reuse_mode = small.unwrap_or(u8::MAX),
             "drop_entry" => return set(&mut self.drop_entry),
             "drop_packet" => return set(&mut self.drop_packet),
@@ -130,6 +134,7 @@ impl Default for Tunables {
         Self {
             amemthresh: 1024,
             am_droprate: 10,
+            cache_bypass: false,
             conn_reuse_mode: 1,
             drop_entry: Defence::Off,
             drop_packet: Defence::Off,

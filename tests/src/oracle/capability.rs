@@ -14,12 +14,11 @@ use super::ipvsadm::{self, LineError};
 
 /// Sysctls whose default is how the engine behaves, and that default
 /// (`Documentation/networking/ipvs-sysctl.rst`).
-const DEFAULTS: [(&str, &str); 8] = [
+const DEFAULTS: [(&str, &str); 7] = [
     ("net.ipv4.icmp_ratelimit", "0"),
     ("net.ipv4.icmp_ratemask", "0"),
     ("net.ipv4.ip_forward", "1"),
     ("net.ipv4.vs.backup_only", "0"),
-    ("net.ipv4.vs.cache_bypass", "0"),
     ("net.ipv4.vs.ignore_tunneled", "0"),
     ("net.ipv4.vs.schedule_icmp", "0"),
     ("net.ipv6.conf.all.forwarding", "1"),

@@ -22,6 +22,10 @@ pub(super) static LVS: Table = Table {
             10,
             "With drop_packet = 3, one of so many packets that open connections is dropped.",
         ),
+        flag(
+            "cache_bypass",
+            "Connections of a mark that find no server go on to their destination.",
+        ),
         number(
             "conn_reuse_mode",
             0,

@@ -53,6 +53,8 @@ impl FlowFlags {
     pub const DATA: Self = Self(1 << 10);
     /// Its packets may name another server by their QUIC connection id.
     pub const QUIC: Self = Self(1 << 11);
+    /// It has no server and goes where its client sent it (`IP_VS_CONN_F_BYPASS`).
+    pub const BYPASS: Self = Self(1 << 12);
     /// The outbound key is in the index; kept by the table.
     pub const OUTBOUND_INDEXED: Self = Self(1 << 14);
     /// The entry holds a connection; kept by the table.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The path, packet by packet, through the fixture of [`crate::testing`].
 
+mod bypass;
 mod drops;
 mod echo;
 mod errors;
