@@ -17,20 +17,17 @@
 use alloc::collections::VecDeque;
 
 use hashbrown::HashMap;
-use model::addr::Addr;
 use model::fib::Hasher;
 use model::ids::RealId;
 
 /// Tags that a worker remembers: one of every association, two where answers pass the director.
 pub const ASSOCIATIONS_MAX: usize = 32_768;
 
-/// What names one direction of an association from any of its sender's addresses.
+/// What names one direction of an association, from and to any of its addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AssociationKey {
-    /// Address of the end on our side: the VIP in packets from the client, the RIP in packets from
-    /// the server.
-    pub near_ip: Addr,
-    /// Its port.
+    /// The port of the end on our side: the vport in packets from the client, the rport in packets
+    /// from the server.
     pub near_port: u16,
     /// The client's port.
     pub cport: u16,

@@ -110,6 +110,8 @@ worker_counters! {
     icmp_errors_suppressed,
     /// Echo requests to virtual addresses that were answered here.
     icmp_echoes,
+    /// Verification tags of SCTP associations remembered now.
+    sctp_tags,
 }
 
 /// What a real server got and sent through one worker.

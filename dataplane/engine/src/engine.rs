@@ -12,6 +12,7 @@ use model::snapshot::{ServiceSet, Snapshot};
 use model::time::Instant;
 use wire::buffer::{PacketBuf, PacketPool};
 
+use crate::associations::Associations;
 use crate::call_ids::CallIds;
 use crate::counters::Board;
 use crate::defence::Defences;
@@ -97,6 +98,7 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) ident: u16,
     pub(crate) tunnels: Tunnels,
     pub(crate) defences: Defences,
+    pub(crate) associations: Associations,
     /// ICMP errors.
     pub(crate) errors: PerSecond,
     /// Replies to echo requests.
@@ -211,10 +213,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             wheel: TimerWheel::new(wrapping_ms(now)),
             sched,
             waiting: Waiting::new(hasher.clone()),
-            fragments: Fragments::new(hasher),
+            fragments: Fragments::new(hasher.clone()),
             sequences: Sequences::new(flows_max),
             changes_streams: false,
             ident,
+            associations: Associations::new(hasher),
             errors: PerSecond::default(),
             echoes: PerSecond::default(),
             fib_generation: 0,
@@ -243,6 +246,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.sync_defences(cx);
             self.sync_streams(cx);
             self.make_room_for_call_ids(&cx.snapshot.services);
+            self.make_room_for_associations(&cx.snapshot.services);
         }
         self.defend(budget, cx);
         self.maintain_streams();

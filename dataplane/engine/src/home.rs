@@ -145,9 +145,12 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 let generation = server.generation;
                 Decision::Ask(owner, Note::Serve { real, generation })
             }
-            Note::None | Note::Yours | Note::Serve { .. } | Note::Bind { .. } => {
-                Decision::Real(real, None)
-            }
+            Note::None
+            | Note::Yours
+            | Note::Serve { .. }
+            | Note::Bind { .. }
+            | Note::Remember { .. }
+            | Note::Remembered => Decision::Real(real, None),
         }
     }
 

@@ -34,6 +34,7 @@ pub mod fragments;
 mod gather;
 pub mod home;
 pub mod ipsec;
+mod multihoming;
 pub mod path;
 pub mod persistence;
 pub mod post;

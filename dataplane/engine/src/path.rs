@@ -32,6 +32,7 @@ use crate::forward::icmp_error::Trouble;
 use crate::forward::{lower_ttl, mss, nat, options};
 use crate::home::Decision;
 use crate::ipsec;
+use crate::multihoming::Path;
 use crate::related::{self, Related};
 use crate::state;
 use crate::stream::Way;
@@ -94,7 +95,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if let Some(found) = self.find(&key, &snapshot.services)
             && !self.reopens(found, (&packet, parsed), cx)
         {
-            return self.follow(packet, parsed, iface, found, cx);
+            let seen = (&packet, parsed);
+            return match self.learn_association(found, seen, arrival.note, cx) {
+                Some((worker, note)) => self.pass_on(packet, parsed, worker, note, cx),
+                None => self.follow(packet, parsed, iface, found, cx),
+            };
         }
         let related = related::of(packet.bytes(), parsed);
         if let Some(Related { quote, key, .. }) = &related
@@ -119,7 +124,32 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if let Some(id) = self.expected(&key, parsed, cx) {
             return self.follow(packet, parsed, iface, (id, Direction::Inbound), cx);
         }
-        let service = service_of(&key, snapshot);
+        match self.find_path(&key, (&packet, parsed), arrival.note, cx) {
+            Some(Path::Flow(id, direction)) => {
+                return self.follow(packet, parsed, iface, (id, direction), cx);
+            }
+            Some(Path::Ask(worker, note)) => {
+                return self.pass_on(packet, parsed, worker, note, cx);
+            }
+            Some(Path::Full) => return self.discard(packet, DropReason::TableFull, cx),
+            None => {}
+        }
+        self.begin(packet, parsed, iface, (&key, arrival.note), cx);
+    }
+
+    /// Opens a connection for a packet of none, if it is for a service; routes it otherwise.
+    fn begin<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        iface: &Interface,
+        (key, note): (&FlowKey, Note),
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        let snapshot = cx.snapshot;
+        let service = service_of(key, snapshot);
         let Some(service) = service.filter(|_| !ipsec::is_of_ike(parsed.protocol)) else {
             return self.route(packet, parsed, iface, cx);
         };
@@ -130,13 +160,13 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             // Not the start of a connection we know: Linux answers with a reset.
             return self.punt(packet, parsed, iface, PuntClass::Local, cx);
         }
-        if arrival.note.is_fresh()
+        if note.is_fresh()
             && let Some(reason) = self.refuses_to_open(cx)
         {
             return self.discard(packet, reason, cx);
         }
         let seen = (packet.bytes(), parsed);
-        let (real, control) = match self.decide(service, &key, seen, arrival.note, cx) {
+        let (real, control) = match self.decide(service, key, seen, note, cx) {
             Decision::Real(real, control) => (real, control),
             Decision::Ask(worker, note) => {
                 return self.pass_on(packet, parsed, worker, note, cx);
@@ -147,7 +177,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             }
             Decision::Drop(reason) => return self.discard(packet, reason, cx),
         };
-        match self.open(&key, (real, control), (&packet, parsed), cx) {
+        match self.open(key, (real, control), (&packet, parsed), cx) {
             Some(id) if self.attend(id, cx) => {
                 self.follow(packet, parsed, iface, (id, Direction::Inbound), cx);
                 self.end_one_packet(id, cx);

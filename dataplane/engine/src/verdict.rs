@@ -262,6 +262,20 @@ pub enum Note {
         /// Which tenant of the slot.
         generation: u32,
     },
+    /// It establishes an SCTP association of `owner`'s with that server, and the receiver is home
+    /// to what remembers that.
+    Remember {
+        /// Who gets it back, with [`Note::Remembered`].
+        owner: WorkerId,
+        /// Whether it comes from the server.
+        outbound: bool,
+        /// Slot of the server.
+        real: RealId,
+        /// Which tenant of the slot.
+        generation: u32,
+    },
+    /// It is the receiver's, and home has seen it.
+    Remembered,
 }
 
 impl Note {
@@ -292,6 +306,16 @@ impl Note {
                 let what = 4 | (home.0 as u64 & 0x3f) << 4 | (real.0 as u64 & 0xffff) << 12;
                 what | (template.generation as u64) << 28 | place << 36
             }
+            Self::Remember {
+                owner,
+                outbound,
+                real,
+                generation,
+            } => {
+                let who = (owner.0 as u64 & 0x3f) << 8 | (outbound as u64) << 14;
+                5 | who | (real.0 as u64 & 0xffff) << 16 | (generation as u64) << 32
+            }
+            Self::Remembered => 6,
         }
     }
 
@@ -318,6 +342,13 @@ impl Note {
                 real: RealId((bits >> 8) as u32 & 0x00ff_ffff),
                 generation: (bits >> 32) as u32,
             },
+            5 => Self::Remember {
+                owner: WorkerId((bits >> 8) as u16 & 0x3f),
+                outbound: bits >> 14 & 1 == 1,
+                real: RealId((bits >> 16) as u32 & 0xffff),
+                generation: (bits >> 32) as u32,
+            },
+            6 => Self::Remembered,
             _ => Self::None,
         }
     }

@@ -3,7 +3,6 @@ use super::*;
 
 fn key(tag: u32) -> AssociationKey {
     AssociationKey {
-        near_ip: "10.0.0.100".parse().unwrap(),
         near_port: 132,
         cport: 5000,
         tag,
@@ -40,10 +39,6 @@ fn every_part_of_the_key_counts() {
     associations.learn(key(1), served(1));
     let others = [
         key(2),
-        AssociationKey {
-            near_ip: "10.0.0.101".parse().unwrap(),
-            ..key(1)
-        },
         AssociationKey {
             near_port: 133,
             ..key(1)

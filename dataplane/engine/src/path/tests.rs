@@ -11,6 +11,7 @@ mod ipsec;
 mod listen;
 mod local;
 mod mss;
+mod multihoming;
 mod punts;
 mod quic;
 mod sctp;

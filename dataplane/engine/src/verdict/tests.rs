@@ -14,6 +14,15 @@ fn note() -> impl Strategy<Value = Note> {
             real: RealId(real),
             generation
         }),
+        Just(Note::Remembered),
+        (0..64u16, any::<bool>(), 0..1u32 << 16, any::<u32>()).prop_map(
+            |(owner, outbound, real, generation)| Note::Remember {
+                owner: WorkerId(owner),
+                outbound,
+                real: RealId(real),
+                generation,
+            }
+        ),
         (0..1u32 << 16, 0..64u16, 0..1u32 << 28, any::<u8>()).prop_map(
             |(real, home, place, generation)| Note::Bind {
                 real: RealId(real),
