@@ -3,8 +3,8 @@
 //! or to ([`crate::associations`]).
 //!
 //! ```text
-//!   COOKIE ECHO or COOKIE ACK of a flow     owner ──Remember──► home ──Remembered──► owner: on its way
-//!   packet of no flow, its tag not 0        owner ──Decide────► home ──Serve───────► owner: opens one
+//!   COOKIE ECHO or COOKIE ACK of a flow   owner ──Remember──► home ──Remembered──► owner
+//!   packet of no flow, its tag not 0      owner ──Decide────► home ──Serve───────► owner
 //! ```
 //!
 //! What a tag stands for is remembered by the home worker of tag and ports, so that it does not

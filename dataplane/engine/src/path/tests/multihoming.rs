@@ -47,7 +47,7 @@ impl Association {
         base + u32::from(self.host)
     }
 
-    fn from_client(self, net: &str, kind: ChunkType) -> Vec<u8> {
+    fn client_says(self, net: &str, kind: ChunkType) -> Vec<u8> {
         let tag = if kind == ChunkType::INIT {
             0
         } else {
@@ -58,7 +58,7 @@ impl Association {
         Frame::sctp(&source, &vip, tag, &[(kind, b"0123456789abcdef")]).build()
     }
 
-    fn from_server(self, server: u8, net: &str, kind: ChunkType) -> Vec<u8> {
+    fn server_says(self, server: u8, net: &str, kind: ChunkType) -> Vec<u8> {
         let source = format!("10.1.0.{server}:1132");
         let to = format!("{net}.{}:{}", self.host, self.cport());
         let chunks: [(ChunkType, &[u8]); 1] = [(kind, b"0123456789abcdef")];
@@ -67,16 +67,16 @@ impl Association {
 
     /// Establishes it over the first path; gives the last octet of its server.
     fn establish(self, bench: &mut Bench, receiver: usize) -> u8 {
-        let init = self.from_client("192.0.2", ChunkType::INIT);
+        let init = self.client_says("192.0.2", ChunkType::INIT);
         let server = served(&bench.deliver(receiver, 0, &init).1);
         if self.vip == 100 {
-            let answer = self.from_server(server, "192.0.2", ChunkType::INIT_ACK);
+            let answer = self.server_says(server, "192.0.2", ChunkType::INIT_ACK);
             bench.deliver(receiver, 1, &answer);
         }
-        let cookie = self.from_client("192.0.2", ChunkType::COOKIE_ECHO);
+        let cookie = self.client_says("192.0.2", ChunkType::COOKIE_ECHO);
         assert_eq!(served(&bench.deliver(receiver, 0, &cookie).1), server);
         if self.vip == 100 {
-            let answer = self.from_server(server, "192.0.2", ChunkType::COOKIE_ACK);
+            let answer = self.server_says(server, "192.0.2", ChunkType::COOKIE_ACK);
             translated(&bench.deliver(receiver, 1, &answer).1);
         }
         server
@@ -122,7 +122,7 @@ fn the_other_address_of_a_client_reaches_the_same_server() {
             for (one, server) in &all {
                 let receiver = usize::from(one.host * 3) % workers;
                 for kind in [ChunkType::HEARTBEAT, ChunkType::DATA] {
-                    let frame = one.from_client("198.51.100", kind);
+                    let frame = one.client_says("198.51.100", kind);
                     let (_, out) = bench.deliver(receiver, 0, &frame);
                     assert_eq!(served(&out), *server, "{workers} workers, {one:?}");
                 }
@@ -143,9 +143,9 @@ fn a_server_that_speaks_to_the_other_address_first_is_translated() {
             let one = Association { host, vip: 100 };
             let receiver = usize::from(host) % workers;
             let server = one.establish(&mut bench, receiver);
-            let probe = one.from_server(server, "198.51.100", ChunkType::HEARTBEAT);
+            let probe = one.server_says(server, "198.51.100", ChunkType::HEARTBEAT);
             translated(&bench.deliver(receiver, 1, &probe).1);
-            let answer = one.from_client("198.51.100", ChunkType::HEARTBEAT_ACK);
+            let answer = one.client_says("198.51.100", ChunkType::HEARTBEAT_ACK);
             assert_eq!(served(&bench.deliver(receiver, 0, &answer).1), server);
         }
         assert_eq!(bench.flow_count(), 48);
@@ -160,7 +160,7 @@ fn another_address_of_the_director_leads_to_the_same_server() {
             let one = Association { host, vip: 101 };
             let server = one.establish(&mut bench, 0);
             let other = Association { host, vip: 102 };
-            let frame = other.from_client("198.51.100", ChunkType::DATA);
+            let frame = other.client_says("198.51.100", ChunkType::DATA);
             assert_eq!(served(&bench.deliver(0, 0, &frame).1), server);
         }
     }
@@ -185,7 +185,7 @@ fn a_guess_finds_nothing() {
         }
         // Nor does a server that is not the association's, or another chunk of nobody's.
         for other in (11..=13).filter(|other| *other != server) {
-            let frame = one.from_server(other, "198.51.100", ChunkType::HEARTBEAT);
+            let frame = one.server_says(other, "198.51.100", ChunkType::HEARTBEAT);
             let (_, out) = bench.deliver(0, 1, &frame);
             assert!(describe(&out[0].frame).starts_with("10.1.0."), "{}", out[0]);
         }
@@ -198,7 +198,7 @@ fn a_new_association_from_the_other_address_is_scheduled() {
     let mut bench = Bench::new(SCTP);
     let one = Association { host: 1, vip: 100 };
     let server = one.establish(&mut bench, 0);
-    let init = one.from_client("198.51.100", ChunkType::INIT);
+    let init = one.client_says("198.51.100", ChunkType::INIT);
     assert_ne!(served(&bench.deliver(0, 0, &init).1), server, "round robin");
 }
 
@@ -211,7 +211,7 @@ fn a_deleted_server_is_not_resumed_and_its_slots_next_tenant_neither() {
         bench.apply(&format!(
             "at sctp 10.0.0.101:132\ndelete-real 10.1.0.{server}:132"
         ));
-        let frame = one.from_client("198.51.100", ChunkType::DATA);
+        let frame = one.client_says("198.51.100", ChunkType::DATA);
         let (_, out) = bench.deliver(0, 0, &frame);
         assert!(matches!(out[0].verdict, Verdict::Punt { .. }), "{}", out[0]);
         bench.advance(Duration::from_secs(1000));
@@ -235,6 +235,6 @@ fn the_path_is_known_after_its_flow_has_ended() {
         bench.advance(Duration::from_secs(1));
     }
     assert_eq!(bench.flow_count(), 0);
-    let frame = one.from_client("192.0.2", ChunkType::DATA);
+    let frame = one.client_says("192.0.2", ChunkType::DATA);
     assert_eq!(served(&bench.deliver(0, 0, &frame).1), server);
 }
