@@ -172,8 +172,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 return self.pass_on(packet, parsed, worker, note, cx);
             }
             Decision::Nobody => {
-                let whose = (service, &key);
-                return self.leave((packet, parsed), iface, whose, arrival.note, cx);
+                let whose = (service, key);
+                return self.leave((packet, parsed), iface, whose, note, cx);
             }
             Decision::Drop(reason) => return self.discard(packet, reason, cx),
         };
