@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Past the servers (sysctl `cache_bypass`; `ip_vs_leave`, `ip_vs_bypass_xmit`).
 //!
-//! A farm of transparent caches gets packets by their mark, whatever their destination. When none of
-//! the caches takes a connection, it may go where its client sent it: an entry of the flow table
-//! without a server keeps it on that way, also when a cache is there again. Its answers do not pass
-//! the table.
+//! A farm of transparent caches gets packets by their mark, whatever their destination. When none
+//! of the caches takes a connection, it may go where its client sent it: an entry of the flow table
+//! without a server keeps it on that way, also when a cache is there again. Its answers do not
+//! pass the table.
 
 use model::addr::Addr;
 use model::fib::Hop;

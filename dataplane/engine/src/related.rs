@@ -161,6 +161,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if tunnelled {
             return self.send_through(packet, parsed, real, hop, cx);
         }
+        if flow.adjusted {
+            self.renumber_quote(&mut packet, parsed, quote, (id, Direction::Inbound));
+        }
         let to = (real.key.real_ip, flow.rport);
         if translated
             && !icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Destination, to)
@@ -194,6 +197,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::RxBadIcmpChecksum, cx);
         }
         self.count_related(id, Direction::Outbound, real, parsed);
+        if flow.adjusted {
+            self.renumber_quote(&mut packet, parsed, quote, (id, Direction::Outbound));
+        }
         let service = (flow.virtual_ip, flow.vport);
         if !icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Source, service) {
             return self.discard(packet, DropReason::RxMalformedL4, cx);

@@ -14,9 +14,9 @@ mod client_address;
 mod ftp;
 
 use model::fib::Hop;
-use model::service::{ClientAddress, Helper, RealServer};
+use model::service::{ClientAddress, ForwardMode, Helper, RealServer};
 use wire::buffer::{PacketBuf, PacketPool};
-use wire::packet::Parsed;
+use wire::packet::{Parsed, Quote};
 use wire::proxy::Header;
 use wire::segment::{self, EditError};
 use wire::tcp::{Tcp, TcpMut, flags};
@@ -24,7 +24,8 @@ use wire::tcp::{Tcp, TcpMut, flags};
 use crate::connection::Flow;
 use crate::egress::egress;
 use crate::engine::{Context, Engine};
-use crate::flow_table::{FlowFlags, FlowId, FlowMemory};
+use crate::flow_table::{Direction, FlowFlags, FlowId, FlowMemory};
+use crate::forward::icmp_translate;
 use crate::sequence::{Adjust, Side, Stream, renumber};
 use crate::tcp_state::TcpState;
 use crate::verdict::DropReason;
@@ -92,7 +93,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         let about = About {
             client: Client::new(service.spec.client_address),
-            ftp: service.spec.helper.map(|Helper::Ftp| Ftp::default()),
+            ftp: service
+                .spec
+                .helper
+                .filter(|_| hot.mode() == ForwardMode::Nat)
+                .map(|Helper::Ftp| Ftp::default()),
         };
         let wanted = about.client != Client::None || about.ftp.is_some();
         if !wanted || hot.mode().is_one_way() || hot.protocol() != TCP {
@@ -274,6 +279,25 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let own = (&adjust.outbound, Side::Before);
         renumber_packet(&mut packet, &parsed, own, &adjust.inbound);
         self.deliver_back(packet, &parsed, way, cx);
+    }
+
+    /// An ICMP error about a segment travels to its sender, who knows it by another number: one it
+    /// did not send is passed over (`tcp_v4_err`), path MTU discovery with it.
+    pub(crate) fn renumber_quote(
+        &self,
+        packet: &mut B,
+        parsed: &Parsed,
+        quote: &Quote,
+        (id, direction): (FlowId, Direction),
+    ) {
+        let Some((_, adjust)) = self.adjust(id) else {
+            return;
+        };
+        let about = match direction {
+            Direction::Inbound => adjust.outbound,
+            Direction::Outbound => adjust.inbound,
+        };
+        let _there = icmp_translate::renumber(packet, parsed, quote, |number| about.back(number));
     }
 
     fn adjust(&self, id: FlowId) -> Option<(u32, Adjust<About>)> {

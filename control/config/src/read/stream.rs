@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `client_address` and `helper` of a service: what reads or writes in its streams.
 
-use model::service::{ClientAddress, Helper, Protocol, ServiceKey};
+use model::service::{ClientAddress, ForwardMode, Helper, Protocol, ServiceKey};
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::read::Reader;
@@ -75,21 +75,30 @@ impl Reader<'_, '_> {
 
     /// Who changes a stream has to see both of its directions.
     pub(super) fn check_both_ways(&mut self, section: &Section<'_>, servers: &[Server]) {
-        let Some(one_way) = servers.iter().find(|server| server.forward.is_one_way()) else {
-            return;
-        };
         for name in [CLIENT_ADDRESS, HELPER] {
+            // The helper translates announcements as NAT needs it.
+            let fits = |server: &&Server| {
+                server.forward == ForwardMode::Nat
+                    || name == CLIENT_ADDRESS && !server.forward.is_one_way()
+            };
+            let Some(unfit) = servers.iter().find(|server| !fits(server)) else {
+                continue;
+            };
             let Some(item) = section.text(self.findings, name) else {
                 continue;
             };
             if item.value == "none" {
                 continue;
             }
-            let (real, forward) = (one_way.key, one_way.forward.name());
-            let message = format!(
-                "`{name}` needs both directions, and server {real} (forward = \"{forward}\") \
-                 answers its clients itself"
-            );
+            let (real, forward) = (unfit.key, unfit.forward.name());
+            let message = if unfit.forward.is_one_way() {
+                format!(
+                    "`{name}` needs both directions, and server {real} (forward = \"{forward}\") \
+                     answers its clients itself"
+                )
+            } else {
+                format!("`{name}` is for NAT, and server {real} has forward = \"{forward}\"")
+            };
             let help = if name == HELPER {
                 "use forward = \"nat\"; or leave the helper out and let clients keep their server: \
                  a service on every port (\"tcp://ADDRESS:*\") or on a mark, with persistence"

@@ -83,6 +83,32 @@ pub fn rewrite<B: PacketBuf>(
     update_checksum(header, delta) && nat::rewrite_network(network, parsed.kind, end, addr, outer)
 }
 
+/// Gives the TCP segment that an error quotes the sequence number by which its sender knows it.
+/// Nothing happens if it is not there; the sender would take it for one out of its window then.
+pub fn renumber<B: PacketBuf>(
+    packet: &mut B,
+    parsed: &Parsed,
+    quote: &Quote,
+    number: impl FnOnce(u32) -> u32,
+) -> Option<()> {
+    if quote.protocol != IpProtocol::TCP {
+        return None;
+    }
+    let end = usize::try_from(parsed.frame_len()).ok()?;
+    let bytes = packet.bytes_mut();
+    let end = end.min(bytes.len());
+    let message = bytes.get_mut(usize::from(parsed.l4_offset)..end)?;
+    let (header, quoted) = message.split_at_mut_checked(icmp::HEADER_LEN)?;
+    let transport = quoted.get_mut(usize::from(quote.l4_offset)..)?;
+    let place = transport.get_mut(4..)?.first_chunk_mut::<4>()?;
+    let old = u32::from_be_bytes(*place);
+    let new = number(old);
+    *place = new.to_be_bytes();
+    let numbers = Delta::new().long(old, new);
+    let sum = update_transport(transport, quote, numbers).unwrap_or_default();
+    update_checksum(header, numbers.and(sum)).then_some(())
+}
+
 fn update_checksum(header: &mut [u8], delta: Delta) -> bool {
     let Ok(carried) = Icmp::new_checked(header).map(|header| header.checksum()) else {
         return false;

@@ -388,3 +388,44 @@ fn toa_over_ipv6_has_twenty_bytes() {
     expected.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
     assert_eq!(sent[0].options, expected);
 }
+
+#[test]
+fn an_error_tells_each_sender_its_own_number() {
+    let number = |frame: &[u8]| {
+        let parsed = parse(frame, frame.len()).unwrap();
+        let quoted = &frame[usize::from(parsed.l4_offset) + 8..];
+        let ihl = usize::from(quoted[0] & 15) * 4;
+        assert_eq!(
+            wire::checksum::of(&frame[usize::from(parsed.l4_offset)..]),
+            0
+        );
+        u32::from_be_bytes(quoted[ihl + 4..ihl + 8].try_into().unwrap())
+    };
+    let mut bench = opened("proxy_v1");
+    gets(
+        &mut bench,
+        &client(at(0), ACK).payload(b"GET"),
+        at(0),
+        &with_header(b"GET"),
+    );
+    // A router behind the director cannot pass on what the client sent behind the header.
+    for (offset, told) in [(0, 0), (H, 0), (H + 1460, 1460)] {
+        let segment = Frame::tcp("10.0.0.9:1000", "10.1.0.11:8080").seq(at(offset));
+        let error = Frame::icmp("10.1.0.254", "10.0.0.9", 3, 4).payload(&segment.build_ip());
+        let outcomes = bench.send(1, &from_server(error));
+        assert!(
+            matches!(outcomes[0].verdict, Verdict::Send { .. }),
+            "{outcomes:?}"
+        );
+        assert_eq!(number(&outcomes[0].frame), at(told));
+    }
+    // What the server sent has its own numbers on both sides.
+    let segment = Frame::tcp("10.0.0.100:80", "10.0.0.9:1000").seq(S + 7);
+    let error = Frame::icmp("10.0.0.254", "10.0.0.100", 3, 4).payload(&segment.build_ip());
+    let outcomes = bench.send(0, &error.build());
+    assert!(
+        matches!(outcomes[0].verdict, Verdict::Send { .. }),
+        "{outcomes:?}"
+    );
+    assert_eq!(number(&outcomes[0].frame), S + 7);
+}
