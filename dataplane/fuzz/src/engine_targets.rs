@@ -14,6 +14,7 @@ use penstock_wire::builder::{Frame, SOURCE_MAC};
 use penstock_wire::ethernet::MacAddress;
 use penstock_wire::ipv4::{IpProtocol, Ipv4Mut};
 use penstock_wire::packet::parse;
+use penstock_wire::sctp::ChunkType;
 
 /// Commands in one input; more add time and no new ways.
 const COMMANDS_MAX: usize = 64;
@@ -36,6 +37,17 @@ const START: &str = "
     service udp [2001:db8::100]:53 wlc
     real [2001:db8:1::11]:53 nat 3
     real [2001:db8:1::12]:53 dr 1
+    service sctp 10.0.0.100:132 rr
+    real 10.1.0.11:132 nat
+    real 10.1.0.12:132 dr
+    service sctp 192.0.2.0/28:132 rr
+    real 10.1.0.11:132 dr
+    route 192.0.2.0/28 blackhole
+    service udp 10.0.0.100:500 rr
+    real 10.1.0.11:500 nat
+    service udp 10.0.0.100:443 rr quic=0/1
+    real 10.1.0.11:443 nat 1 0 0 quic=0b
+    real 10.1.0.12:443 dr 1 0 0 quic=0c
     service udp 10.0.0.101:53 rr
 ";
 
@@ -129,7 +141,10 @@ fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
     let client6 = format!("[2001:db8::9]:{cport}");
     let len = usize::from(changes & 7) * 250;
     let tcp = |from: &str, to: &str| Frame::tcp(from, to).flags(flags);
-    let (port, frame) = match kind % 16 {
+    if kind % 20 > 15 {
+        return other(kind % 20, host, flags, changes);
+    }
+    let (port, frame) = match kind % 20 {
         0 | 1 => (0, tcp(&client, "10.0.0.100:80")),
         2 => (0, Frame::udp(&client, "10.0.0.100:53")),
         3 => (0, tcp(&client6, "[2001:db8::100]:80")),
@@ -148,7 +163,7 @@ fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
         14 => error_about(&client, host, flags),
         _ => return (0, piece_of(host, flags, changes)),
     };
-    if kind % 16 == 14 {
+    if kind % 20 == 14 {
         return (port, frame.build());
     }
     let ttl = if flags & 0x40 == 0 { 64 } else { host & 3 };
@@ -171,6 +186,49 @@ fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
         ip.fill_checksum();
     }
     (port, bytes)
+}
+
+/// SCTP from one of two addresses of a client or from a server, ESP and IKE, QUIC, pings.
+fn other(kind: u8, host: u8, flags: u8, changes: u8) -> (u16, Vec<u8>) {
+    let client = format!("10.0.{}.9:{}", host & 1, 1000 + u16::from(host >> 4));
+    let chunks: [(ChunkType, &[u8]); 2] = [
+        (ChunkType(flags & 15), &[0; 20]),
+        (ChunkType(flags >> 4), b""),
+    ];
+    let tag = u32::from(changes & 3);
+    let (port, frame) = match (kind, changes >> 6) {
+        (16, 0) => (
+            1,
+            Frame::sctp("10.1.0.11:132", &client, tag, &chunks)
+                .macs(SOURCE_MAC, MacAddress([2, 0, 0, 0, 1, 2])),
+        ),
+        (16, 1) => (0, Frame::sctp(&client, "192.0.2.3:132", tag, &chunks[..1])),
+        (16, _) => (0, Frame::sctp(&client, "10.0.0.100:132", tag, &chunks)),
+        (17, 0) => (0, Frame::udp("10.0.0.9:500", "10.0.0.100:500")),
+        (17, 1) => (0, Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::AH)),
+        (17, _) => (0, Frame::ip("10.0.0.9", "10.0.0.100", IpProtocol::ESP)),
+        (18, 0) => (0, Frame::udp(&client, "10.0.0.100:443").payload(&[flags])),
+        (18, 1) => {
+            let long = [flags, 0, 0, 0, 1, 3, 0, changes & 15, 9, 9];
+            (0, Frame::udp(&client, "10.0.0.100:443").payload(&long))
+        }
+        (18, _) => {
+            let short = [0x40, 0, changes & 15, 9, 9];
+            (0, Frame::udp(&client, "10.0.0.100:443").payload(&short))
+        }
+        _ => {
+            let ping = Frame::echo("10.0.0.9", "192.0.2.5", 1, 1).payload_len(flags.into());
+            (
+                0,
+                if changes & 1 == 0 {
+                    ping
+                } else {
+                    ping.options(&[7, 4, 4, 0])
+                },
+            )
+        }
+    };
+    (port, frame.build())
 }
 
 /// An ICMP error about one of the connections, from either side, quoting more or less of it.
