@@ -52,7 +52,7 @@ const START: &str = "
 ";
 
 /// Lines that change it; `N` becomes a number of 0 to 3.
-const CHANGES: [&str; 20] = [
+const CHANGES: [&str; 36] = [
     "edit-real 10.1.0.11:80 nat N",
     "edit-real 10.1.0.11:80 dr N",
     "edit-real 10.1.0.12:80 nat N",
@@ -73,6 +73,22 @@ const CHANGES: [&str; 20] = [
     "route 10.1.0.11/32 blackhole",
     "route 10.1.0.11/32 via 1",
     "reuse N",
+    "edit-service rr persist=30 mask=24",
+    "edit-service wlc persist=N",
+    "service tcp 10.0.0.100:80 rr persist=2",
+    "at udp 10.0.0.100:53\nedit-service lc ops",
+    "at udp 10.0.0.100:53\nedit-service rr persist=5 ops",
+    "at udp 10.0.0.100:53\nedit-service rr persist=5 pe=sip",
+    "at udp [2001:db8::100]:53\nedit-service wlc persist=5 prefix=64 udp=2",
+    "sysctl conn_reuse_mode N",
+    "sysctl drop_entry N",
+    "sysctl drop_packet N",
+    "sysctl expire_nodest_conn N",
+    "sysctl expire_quiescent_template N",
+    "sysctl nat_icmp_send N",
+    "sysctl secure_tcp N",
+    "sysctl sloppy_tcp N",
+    "new-flows N",
 ];
 
 /// `data` is a life of a director: frames made and raw, time that passes, changes that come. The
