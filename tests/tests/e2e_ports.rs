@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use penstock_tests::lab::{
-    Curl, DirectorConfig, Family, LabError, LabResult, Side, TcpLoad, Topology, UdpLoad, VlanHost,
-    addr, ensure_equal, skipped,
+    Curl, DirectorConfig, Family, Lab, LabError, LabResult, Netns, Side, TcpLoad, Topology,
+    UdpLoad, VlanHost, addr, ensure_equal, skipped,
 };
 use penstock_tests::scene::{Scene, ServiceText, clients, note};
 
@@ -97,6 +97,114 @@ fn frames_of_an_unknown_vlan_are_dropped_by_name() -> LabResult<()> {
     let books = scene.settle()?;
     ensure_equal("dropped", &(books.drops_for("rx_vlan_unknown") > 0), &true)?;
     ensure_equal("answers with a tag", &host.tagged()?, &0)?;
+    drop(host);
+    scene.finish()
+}
+
+/// The servers' tagged network, on the clients' wire.
+const BACK_VLAN: u16 = 200;
+/// Its MTU; the clients' is the port's.
+const BACK_MTU: u32 = 1400;
+
+fn in_back(family: Family, last: u16) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::from([10, 200, 0, u8::try_from(last).unwrap_or_default()]),
+        Family::V6 => IpAddr::from([0x2001, 0xdb8, 0xc8, 0, 0, 0, 0, last]),
+    }
+}
+
+/// Sends a server's answers by its tagged network, as if the smaller link was further away.
+fn answer_by_vlan(place: &Netns) -> LabResult<()> {
+    place.ip_batch(&format!(
+        "link set v0 mtu {BACK_MTU}\n\
+         route replace default via {} dev v0 advmss 1460\n\
+         route replace default via {} dev v0 advmss 1440\n",
+        in_back(Family::V4, 1),
+        in_back(Family::V6, 1)
+    ))
+}
+
+/// A router on a stick: one wire, clients on one VLAN of it, servers on another.
+#[test]
+fn servers_on_another_vlan_of_the_same_trunk_serve() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let services = Family::BOTH.map(|family| {
+        let web = ServiceText::new(&format!("web{family:?}"), "tcp", family, "nat", 80);
+        let servers = (1..=3).map(|number| SocketAddr::new(in_back(family, 10 + number), 8080));
+        let servers = servers.map(|server| (server, 1)).collect();
+        let web = ServiceText { servers, ..web };
+        web.at(tagged(family, 50), 80)
+    });
+    let prepare = |lab: &Lab, config: &mut DirectorConfig| {
+        let own = |network: fn(Family, u16) -> IpAddr, last| {
+            Family::BOTH.map(|family| addr::with_prefix(network(family, last)))
+        };
+        config.ports[0].lines = format!(
+            "  [[port.vlan]]\n  id = {VLAN}\n  addresses = {:?}\n\
+             \n  [[port.vlan]]\n  id = {BACK_VLAN}\n  addresses = {:?}\n  mtu = {BACK_MTU}\n",
+            own(tagged, 1),
+            own(in_back, 1)
+        );
+        let mut hosts = vec![VlanHost::start(lab.client(), VLAN, &own(tagged, 2))?];
+        for (place, last) in lab.reals().iter().zip(11..) {
+            hosts.push(VlanHost::start(place, BACK_VLAN, &own(in_back, last))?);
+            answer_by_vlan(place)?;
+        }
+        let routes = Family::BOTH.map(|family| {
+            let via = tagged(family, 1);
+            format!("route replace default via {via} dev v0\n")
+        });
+        lab.client().ip_batch(&routes.concat())?;
+        Ok(hosts)
+    };
+    let (mut scene, hosts) = Scene::prepared(Topology::one_arm(), prepare, &services)?;
+    for (service, family) in services.iter().zip(Family::BOTH) {
+        let client = [tagged(family, 2)];
+        let load = TcpLoad::new(service.target, 600).sources(&client);
+        load.run(scene.client())?.check_all_answered()?;
+        let url = |path: &str| format!("http://{}{path}", service.target);
+        let down = Curl::new(&url("/1m")).run(scene.client())?;
+        ensure_equal("length of the file", &down.body.len(), &(1 << 20))?;
+        // What the clients' VLAN carries and the servers' does not is told.
+        let before = scene.books()?.drops_for("mtu_exceeded");
+        let up = Curl::new(&url("/upload"))
+            .upload(1 << 20)
+            .run(scene.client())?;
+        ensure_equal("status of the upload", &up.status, &200)?;
+        let told = scene.books()?.drops_for("mtu_exceeded") - before;
+        ensure_equal("told of the smaller VLAN", &(told > 0), &true)?;
+    }
+    for host in &hosts {
+        let (sent, received) = (host.sent(), host.tagged()?);
+        if sent < 400 || received < 400 {
+            let text = format!("{sent} sent, {received} received");
+            return Err(LabError::check("few frames had their tag", text));
+        }
+    }
+    drop(hosts);
+    scene.reals.settled()?;
+    scene.finish()
+}
+
+/// An access port: what has no tag, or one with a priority only, is the port's own network.
+#[test]
+fn a_tag_with_a_priority_only_is_none() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let web = ServiceText::web("nat");
+    let scene = Scene::new(Topology::default(), |_| {}, std::slice::from_ref(&web))?;
+    let client = IpAddr::from([10, 10, 0, 60]);
+    let host = VlanHost::start(scene.client(), 0, &[format!("{client}/32")])?;
+    scene.client().ip_batch(&format!(
+        "route add {} dev v0 table 77\nrule add from {client} lookup 77\n",
+        addr::network(Family::V4, Side::Client)
+    ))?;
+    let load = TcpLoad::new(web.target, 200).sources(&[client]);
+    load.run(scene.client())?.check_all_answered()?;
+    ensure_equal("requests with a priority", &(host.sent() > 800), &true)?;
     drop(host);
     scene.finish()
 }

@@ -30,23 +30,63 @@ fn mutations_of_the_steer_corpus_hold() {
 }
 
 #[test]
+fn the_tunnel_error_corpus_holds() {
+    replay::replay("tunnel_error", engine_targets::tunnel_error);
+}
+
+#[test]
+fn mutations_of_the_tunnel_error_corpus_hold() {
+    replay::mutate("tunnel_error", SEED, RUNS, engine_targets::tunnel_error);
+}
+
+#[test]
 fn the_committed_seeds_are_those_listed_here() {
-    let dir = replay::corpus_dir("steer");
-    for (name, bytes) in seeds() {
+    committed("steer", &seeds());
+    committed("tunnel_error", &tunnel_error_seeds());
+}
+
+fn committed(target: &str, seeds: &[(&'static str, Vec<u8>)]) {
+    let dir = replay::corpus_dir(target);
+    for (name, bytes) in seeds {
         if std::env::var_os("UPDATE_FUZZ_SEEDS").is_some() {
             fs::create_dir_all(&dir).unwrap();
             fs::write(dir.join(name), &bytes).unwrap();
         }
         let committed = fs::read(dir.join(name)).unwrap_or_default();
-        assert_eq!(committed, bytes, "{name}: UPDATE_FUZZ_SEEDS=1 writes it");
+        assert_eq!(committed, *bytes, "{name}: UPDATE_FUZZ_SEEDS=1 writes it");
     }
-    for (name, _) in replay::corpus("steer") {
+    for (name, _) in replay::corpus(target) {
         let found = name.starts_with("crash-") || name.starts_with("found-");
         assert!(
-            found || seeds().iter().any(|(seed, _)| *seed == name),
+            found || seeds.iter().any(|(seed, _)| *seed == name),
             "{name}"
         );
     }
+}
+
+/// Kind of tunnel, service, and errors: type, code, eighth of the MTU, bytes quoted, changes.
+fn tunnel_error_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let names = ["ipip", "gre", "gre-csum", "gue", "gue-csum", "gue-remcsum"];
+    let lives = names.into_iter().zip(0..).map(|(name, kind)| {
+        let errors = [
+            [0, 4, 175, 255, 0],
+            [1, 0, 160, 255, 0],
+            [2, 1, 0, 96, 0],
+            [3, 3, 0, 60, 0],
+        ];
+        // Each kind with a service of its own, so that all families are there.
+        (
+            name,
+            [&[kind, kind & 3][..], errors.as_flattened()].concat(),
+        )
+    });
+    let mut seeds: Vec<_> = lives.collect();
+    seeds.push(("changed", vec![3, 0, 0, 4, 175, 255, 2, 28, 0x40, 20, 0xff]));
+    seeds.push((
+        "other-family",
+        vec![1, 2, 1, 4, 160, 200, 0, 0, 4, 150, 128, 0],
+    ));
+    seeds
 }
 
 /// A frame as `engine_targets::made` reads it.

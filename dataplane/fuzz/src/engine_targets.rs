@@ -110,6 +110,74 @@ pub fn steer(data: &[u8]) {
     assert_eq!(bench.held_count(), 0, "nothing is kept at the end");
 }
 
+/// Methods of the servers of `tunnel_error`, in the order of [`TUNNELS`].
+const KINDS: [&str; 6] = ["ipip", "gre", "gre-csum", "gue", "gue-csum", "gue-remcsum"];
+
+/// Client and service: either family in either.
+const TUNNELS: [(&str, &str); 4] = [
+    ("10.0.0.9:1000", "10.0.0.100:80"),
+    ("[2001:db8::9]:1000", "[2001:db8::100]:80"),
+    ("10.0.0.9:1000", "10.0.0.101:80"),
+    ("[2001:db8::9]:1000", "[2001:db8::101]:80"),
+];
+
+/// `data` is the kind of a tunnel, which of the services, and errors about what the director sent
+/// through it: type and code, how much is quoted, and up to three bytes changed. Whatever a router
+/// says, what the client is told can be read and fits; the connection stays.
+pub fn tunnel_error(data: &[u8]) {
+    let mut input = Input(data);
+    let kind = KINDS[usize::from(input.byte()) % KINDS.len()];
+    let (client, service) = TUNNELS[usize::from(input.byte()) % TUNNELS.len()];
+    let mut bench = Bench::new(&format!(
+        "service tcp 10.0.0.100:80 rr\nreal 10.1.0.11:80 {kind}\n\
+         service tcp [2001:db8::100]:80 rr\nreal [2001:db8:1::11]:80 {kind}\n\
+         service tcp 10.0.0.101:80 rr\nreal [2001:db8:1::12]:80 {kind}\n\
+         service tcp [2001:db8::101]:80 rr\nreal 10.1.0.12:80 {kind}\n"
+    ));
+    let syn = Frame::tcp(client, service).flags(2).dont_fragment();
+    let sent = bench.send(0, &syn.payload_len(200).build());
+    let outer = sent
+        .iter()
+        .find(|out| matches!(out.verdict, Verdict::Send { .. }));
+    let Some(outer) = outer.map(|out| out.frame[14..].to_vec()) else {
+        panic!("{kind} to {service}: {sent:?}");
+    };
+    for _ in 0..COMMANDS_MAX {
+        if input.0.is_empty() {
+            break;
+        }
+        let frame = error_about_outer(&outer, &mut input);
+        let outcomes = bench.send(1, &frame);
+        judge(&outcomes);
+        assert!(outcomes.len() <= 2, "one error, one answer at most");
+        assert_eq!(bench.flow_count(), 1, "an error ends no connection");
+    }
+}
+
+fn error_about_outer(outer: &[u8], input: &mut Input<'_>) -> Vec<u8> {
+    let (icmp_type, code) = (input.byte(), input.byte() & 15);
+    let (rest, len, changes) = (input.byte(), input.byte(), input.byte());
+    let v4 = outer.first().is_some_and(|first| first >> 4 == 4);
+    let (router, to, types) = if v4 {
+        ("10.1.0.200", "10.1.0.1", [3, 4, 11, 12])
+    } else {
+        ("2001:db8:1::200", "2001:db8:1::1", [1, 2, 3, 4])
+    };
+    let icmp_type = types[usize::from(icmp_type) % types.len()];
+    let mut quoted = outer[..usize::from(len).min(outer.len())].to_vec();
+    for _ in 0..changes & 3 {
+        let (place, bits) = (usize::from(input.byte()), input.byte());
+        if let Some(byte) = quoted.get_mut(place) {
+            *byte ^= bits;
+        }
+    }
+    Frame::icmp(router, to, icmp_type, code)
+        .rest(u32::from(rest) * 8)
+        .payload(&quoted)
+        .macs(SOURCE_MAC, MacAddress([2, 0, 0, 0, 1, 2]))
+        .build()
+}
+
 fn step(bench: &mut Bench, input: &mut Input<'_>) {
     let command = input.byte();
     let worker = usize::from(command >> 4) % bench.worker_count();

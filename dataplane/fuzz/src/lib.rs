@@ -5,4 +5,5 @@
 #![forbid(unsafe_code)]
 
 pub mod engine_targets;
+pub mod tunnel_targets;
 pub mod wire_targets;

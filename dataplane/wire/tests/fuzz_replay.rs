@@ -4,6 +4,8 @@
 
 #[path = "../../fuzz/src/replay.rs"]
 mod replay;
+#[path = "../../fuzz/src/tunnel_targets.rs"]
+mod tunnel_targets;
 #[path = "../../fuzz/src/wire_targets.rs"]
 mod wire_targets;
 
@@ -56,11 +58,22 @@ fn mutations_of_the_checksum_corpus_hold() {
 }
 
 #[test]
+fn the_tunnel_corpus_holds() {
+    replay::replay("tunnel", tunnel_targets::tunnel);
+}
+
+#[test]
+fn mutations_of_the_tunnel_corpus_hold() {
+    replay::mutate("tunnel", SEED, RUNS, tunnel_targets::tunnel);
+}
+
+#[test]
 fn the_committed_seeds_are_those_listed_here() {
     for (target, seeds) in [
         ("parse", parse_seeds()),
         ("parse_quote", quote_seeds()),
         ("checksum", checksum_seeds()),
+        ("tunnel", tunnel_seeds()),
     ] {
         let dir = replay::corpus_dir(target);
         if std::env::var_os("UPDATE_FUZZ_SEEDS").is_some() {
@@ -312,6 +325,30 @@ fn bad_v6_frames() -> Vec<(&'static str, Frame)> {
         ("bad-v6-cut-extension", cut),
         ("bad-v6-two-fragments", nested),
         ("bad-v6-mapped", Frame::tcp("[::ffff:10.0.0.1]:1", VIP6)),
+    ]
+}
+
+/// A byte for the protocol, and what is behind the outer header.
+fn tunnel_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let v4 = Frame::udp("192.0.2.9:1", "192.0.2.1:2").build_ip();
+    let v6 = Frame::udp("[2001:db8::9]:1", "[2001:db8::1]:2").build_ip();
+    let of = |first: u8, shim: &[u8], inner: &[u8]| [&[first][..], shim, inner].concat();
+    // RFC 2784, RFC 2890: every optional field, and those that must be refused.
+    let gre_fields = [0xb0, 0, 8, 0, 1, 2, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1];
+    let gue = |first: u8, protocol: u8| [0, 1, 0x17, 0xc0, 0, 0, 0, 0, first, protocol, 0, 0];
+    let gue_fields = [&gue(2, 41)[..], &[1, 2, 3, 4, 5, 6, 7, 8]].concat();
+    vec![
+        ("gre4", of(0x30, &[0, 0, 8, 0], &v4)),
+        ("gre6", of(0, &[0, 0, 0x86, 0xdd], &v6)),
+        ("gre-fields", of(0x30, &gre_fields, &v4)),
+        ("gre-routing", of(0, &[0x40, 0, 8, 0, 0, 0, 0, 0], &v4)),
+        ("gue4", of(2, &gue(0, 4), &v4)),
+        ("gue-fields", of(2, &gue_fields, &v6)),
+        ("gue-direct", of(2, &gue(0, 4)[..8], &v4)),
+        ("gue-control", of(2, &gue(0x20, 4), &v4)),
+        ("ipip", of(4, &[], &v4)),
+        ("ip6", of(5, &[], &v6)),
+        ("wrong-version", of(4, &[], &v6)),
     ]
 }
 

@@ -6,11 +6,12 @@
 //!               the host        ╚═══════ and takes it off ═══════╝
 //! ```
 //! What leaves `v0` gets a tag and leaves `e0`; what `e0` receives for the MAC of `v0`, or for all,
-//! goes to `v0`. The kernel takes tags off before anyone can see them, so an nft rule counts the
+//! goes to `v0`. Identifier 0 makes a host that marks priorities and is on no VLAN (IEEE 802.1Q
+//! §6.9.1). The kernel takes tags off before anyone can see them, so an nft rule counts the
 //! frames that had the right one: [`VlanHost::tagged`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::error::{LabError, LabResult};
@@ -22,14 +23,17 @@ use super::raw::RawSocket;
 pub struct VlanHost {
     place: Netns,
     stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
     threads: Vec<JoinHandle<LabResult<()>>>,
 }
 
 impl VlanHost {
     /// Makes `v0` with these addresses (with prefix lengths) on VLAN `id` of the namespace's `e0`.
     pub fn start(place: &Netns, id: u16, addresses: &[String]) -> LabResult<Self> {
+        let outer = RawSocket::open(place, "e0")?;
+        let [.., role, port] = outer.mac();
         let mut script = format!(
-            "link add v0 address 02:00:00:00:0a:{:02x} type veth peer name v1\n\
+            "link add v0 address 02:00:0a:{role:02x}:{port:02x}:{:02x} type veth peer name v1\n\
              link set v0 up\nlink set v1 up\n",
             id & 0xff
         );
@@ -50,16 +54,21 @@ impl VlanHost {
              add rule netdev tagged in vlan id {id} counter comment \"tagged\"\n"
         ))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (inner, outer) = (RawSocket::open(place, "v1")?, RawSocket::open(place, "e0")?);
+        let inner = RawSocket::open(place, "v1")?;
         let host = RawSocket::open(place, "v0")?.mac();
         let (out_from, out_to) = (inner.try_clone()?, outer.try_clone()?);
-        let flag = Arc::clone(&stop);
+        let sent = Arc::new(AtomicU64::new(0));
+        let (flag, count) = (Arc::clone(&stop), Arc::clone(&sent));
         let out = thread::spawn(move || {
             relay(&flag, &out_from, |frame| {
                 // Not what the other thread has just put in there.
                 let ours = frame.get(6..12) == Some(&host);
-                let tag = [0x81, 0x00, (id >> 8).to_be_bytes()[1], id.to_be_bytes()[1]];
+                // The highest priority for those that are on no VLAN.
+                let control = if id == 0 { 0xe000 } else { id };
+                let [high, low] = control.to_be_bytes();
+                let tag = [0x81, 0x00, high, low];
                 if let (true, Some((macs, rest))) = (ours, frame.split_at_checked(12)) {
+                    count.fetch_add(1, Ordering::Relaxed);
                     out_to.send(&[macs, &tag, rest].concat())?;
                 }
                 Ok(())
@@ -79,8 +88,15 @@ impl VlanHost {
         Ok(Self {
             place: place.clone(),
             stop,
+            sent,
             threads: vec![out, into],
         })
+    }
+
+    /// Frames that have left with the tag.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Frames with the right tag that `e0` has received.
