@@ -77,6 +77,7 @@ const ALLOWED: &[&str] = &[
     "rte_eth_(rx|tx)_queue_setup",
     "rte_eth_bond_(create|primary_get|primary_set|xmit_policy_set)",
     "rte_free|rte_zmalloc_socket",
+    "rte_log_(get|set)_global_level",
     "rte_mbuf_best_mempool_ops",
     "rte_mempool_(avail_count|create_empty|free|obj_iter|populate_default|set_ops_byname)",
     "rte_pktmbuf_(free_bulk|init|pool_create|pool_init)",

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use penstock_tests::lab::{
-    Curl, DirectorConfig, Family, Lab, LabError, LabResult, Netns, Side, TcpLoad, Topology,
-    UdpLoad, VlanHost, addr, ensure_equal, skipped,
+    Curl, DirectorConfig, Family, Lab, LabError, LabResult, Look, Netns, Side, TcpLoad, Topology,
+    UdpLoad, VlanHost, addr, ensure_equal, skipped, wait_for,
 };
 use penstock_tests::scene::{Scene, ServiceText, clients, note};
 
@@ -327,5 +327,54 @@ fn a_smaller_link_behind_the_director_is_discovered_by_the_clients() -> LabResul
         // Linux keeps what it learns for each address: NAT and DR have one each.
         ensure_equal("told so", &(told > 0), &true)?;
     }
+    scene.finish()
+}
+
+/// The kernel takes a software port's interface away: nobody else would say so.
+#[test]
+fn an_interface_that_is_removed_is_in_show_and_in_the_log() -> LabResult<()> {
+    if skipped() {
+        return Ok(());
+    }
+    let web = ServiceText::web("nat");
+    let mut scene = Scene::new(Topology::default(), |_| {}, std::slice::from_ref(&web))?;
+    scene.expect_log("port back: ");
+    let load = TcpLoad::new(web.target, 100).sources(&clients(Family::V4));
+    load.run(scene.client())?.check_all_answered()?;
+    let state = |scene: &Scene| -> LabResult<(bool, bool)> {
+        let port = scene.director.show("ports")?["ports"][1].clone();
+        Ok((port["link_up"] == true, port["gone"] == true))
+    };
+    ensure_equal("link, gone", &state(&scene)?, &(true, false))?;
+    scene.lab.switch().ip_batch("link set d1-e1 down\n")?;
+    let wait = |scene: &Scene, wanted: (bool, bool)| {
+        wait_for("the state of the port", BOUND, || {
+            let seen = state(scene)?;
+            Ok(if seen == wanted {
+                Look::Ready(())
+            } else {
+                Look::NotYet(format!("{seen:?}"))
+            })
+        })
+    };
+    wait(&scene, (false, false))?;
+    scene.place().ip_batch("link del e1\n")?;
+    wait(&scene, (false, true))?;
+    wait_for("the log", BOUND, || {
+        let log = scene.director.process().log()?;
+        let said = log.contains("port back: its Linux interface is gone");
+        Ok(if said {
+            Look::Ready(())
+        } else {
+            Look::NotYet(log)
+        })
+    })?;
+    let table = scene.director.cli(&["show", "ports"])?.text();
+    let row = table.lines().find(|line| line.starts_with("back"));
+    ensure_equal(
+        &table,
+        &row.is_some_and(|row| row.contains(" gone ")),
+        &true,
+    )?;
     scene.finish()
 }

@@ -96,6 +96,12 @@ pub enum PortError {
         /// Why.
         errno: Errno,
     },
+    /// The driver did not accept the device and returned no reason; it has logged one.
+    #[error(
+        "device {0} is not accepted by its driver, whose own words are above: often an argument \
+         that it does not know, or one without a value that it can use"
+    )]
+    Refused(String),
     /// More queues than the device has, or none.
     #[error("port {port}: {asked} {direction} queues asked for, the device has {available}")]
     Queues {

@@ -182,7 +182,7 @@ fn a_long_frame_arrives_in_segments() {
 #[test]
 fn a_pcap_port_without_its_file_is_refused() {
     let error = Port::attach(eal(), "net_pcap_gone,rx_pcap=/nonexistent/in.pcap").unwrap_err();
-    assert!(matches!(error, PortError::Probe { .. }), "{error}");
+    assert!(matches!(error, PortError::Refused(_)), "{error}");
 }
 
 #[test]

@@ -48,10 +48,10 @@ impl Port {
             return Err(match errno {
                 Errno::NO_DEVICE => PortError::NoSuchDevice(name),
                 Errno::EXISTS => PortError::AlreadyAttached(name),
-                errno => PortError::Probe {
-                    device: name,
-                    errno,
-                },
+                errno => {
+                    have_said_why(&text);
+                    refused(name, errno)
+                }
             });
         }
         let Some(id) = device::find(&name, &attached) else {
@@ -64,6 +64,27 @@ impl Port {
         drop(attached);
         Device::adopt(id, name).map(|device| Self { device })
     }
+}
+
+/// What a driver's refusal is: most return a bare -1, which is no error number.
+fn refused(device: String, errno: Errno) -> PortError {
+    match errno {
+        Errno::NOT_PERMITTED => PortError::Refused(device),
+        errno => PortError::Probe { device, errno },
+    }
+}
+
+/// Probes once more with DPDK's own log open, so that the driver's reason is on standard error:
+/// there is no other way to have it.
+fn have_said_why(text: &CStr) {
+    // SAFETY: reads an integer.
+    let before = unsafe { dpdk_sys::rte_log_get_global_level() };
+    // SAFETY: writes an integer.
+    unsafe { dpdk_sys::rte_log_set_global_level(dpdk_sys::PS_LOG_ERROR) };
+    // SAFETY: EAL runs; the string is NUL-terminated and copied by the callee.
+    let _refused_again = unsafe { dpdk_sys::rte_dev_probe(text.as_ptr()) };
+    // SAFETY: writes an integer.
+    unsafe { dpdk_sys::rte_log_set_global_level(before) };
 }
 
 /// A PCI address without a domain gets the one that DPDK will name it by.
