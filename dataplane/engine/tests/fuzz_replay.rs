@@ -50,7 +50,7 @@ fn committed(target: &str, seeds: &[(&'static str, Vec<u8>)]) {
     for (name, bytes) in seeds {
         if std::env::var_os("UPDATE_FUZZ_SEEDS").is_some() {
             fs::create_dir_all(&dir).unwrap();
-            fs::write(dir.join(name), &bytes).unwrap();
+            fs::write(dir.join(name), bytes).unwrap();
         }
         let committed = fs::read(dir.join(name)).unwrap_or_default();
         assert_eq!(committed, *bytes, "{name}: UPDATE_FUZZ_SEEDS=1 writes it");

@@ -116,14 +116,11 @@ fn check_written(byte: u8, payload: &[u8]) {
         let sum = checksum::of(&packet);
         assert!(gre::set_checksum(&mut packet, sum).is_ok());
     }
-    match Gre::new_checked(&packet) {
-        Ok(view) => {
-            assert_eq!(view.protocol(), ether_type);
-            assert_eq!(view.payload(), payload);
-            assert!(view.checksum_ok());
-        }
-        Err(error) => panic!("{error:?} of our own header"),
-    }
+    let read = Gre::new_checked(&packet).map(|view| {
+        let whole = view.payload() == payload && view.checksum_ok();
+        (view.protocol(), whole)
+    });
+    assert_eq!(read, Ok((ether_type, true)));
     assert!(gre::write(&mut room[..written - 1], ether_type, with_sum).is_err());
 
     let mut header = [0; gue::HEADER_LEN];
