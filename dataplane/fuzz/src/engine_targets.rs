@@ -24,14 +24,14 @@ const START: &str = "
     flows 24
     iface 2 port 0 vlan 10 mtu 1400 192.168.0.1/24
     neighbour 2 192.168.0.9
-    service tcp 10.0.0.100:80 wrr
+    service tcp 10.0.0.100:80 wrr proxy_v1 ftp
     real 10.1.0.11:80 nat 2
     real 10.1.0.12:80 dr 1
     real 10.1.0.13:80 nat 0
     service udp 10.0.0.100:53 lc
     real 10.1.0.11:53
     real 10.1.0.77:53
-    service tcp [2001:db8::100]:80 rr
+    service tcp [2001:db8::100]:80 rr toa ftp
     real [2001:db8:1::11]:80 nat
     real [2001:db8:1::12]:80 dr
     service udp [2001:db8::100]:53 wlc
@@ -64,7 +64,7 @@ const CHANGES: [&str; 36] = [
     "edit-service rr",
     "edit-service wlc",
     "delete-service",
-    "service tcp 10.0.0.100:80 wrr",
+    "service tcp 10.0.0.100:80 wrr proxy_v2",
     "mtu 1 500",
     "mtu 1 1500",
     "no-neighbour 1 10.1.0.11",
@@ -89,6 +89,17 @@ const CHANGES: [&str; 36] = [
     "sysctl secure_tcp N",
     "sysctl sloppy_tcp N",
     "new-flows N",
+];
+
+/// What FTP's control connections say of data connections.
+const LINES: [&str; 7] = [
+    "PASV\r\n",
+    "EPSV\r\n",
+    "PORT 10,0,0,9,4,1\r\n",
+    "EPRT |2|2001:db8::9|1025|\r\n",
+    "227 Entering Passive Mode (10,1,0,11,4,1)\r\n",
+    "227 10,0,0,100,0,80\r\n",
+    "229 Entering Extended Passive Mode (|||1025|)\r\n",
 ];
 
 /// `data` is a life of a director: frames made and raw, time that passes, changes that come. The
@@ -224,7 +235,8 @@ fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
     let client = format!("10.0.0.9:{cport}");
     let client6 = format!("[2001:db8::9]:{cport}");
     let len = usize::from(changes & 7) * 250;
-    let tcp = |from: &str, to: &str| Frame::tcp(from, to).flags(flags);
+    let seq = 1 + u32::from(host >> 6);
+    let tcp = |from: &str, to: &str| Frame::tcp(from, to).flags(flags).seq(seq);
     if kind % 20 > 15 {
         return other(kind % 20, host, flags, changes);
     }
@@ -252,6 +264,10 @@ fn made(input: &mut Input<'_>) -> (u16, Vec<u8>) {
     }
     let ttl = if flags & 0x40 == 0 { 64 } else { host & 3 };
     let mut frame = frame.ttl(ttl).payload_len(len);
+    if changes & 0xc0 == 0xc0 {
+        let line = LINES[usize::from(host >> 4) % LINES.len()];
+        frame = frame.payload(line.as_bytes());
+    }
     if flags & 0x80 != 0 {
         frame = frame.dont_fragment();
     }
