@@ -128,6 +128,12 @@ codes! {
     HelperListen = "PS0335",
     /// The director as a server, by a method that would have to translate its answers.
     LocalServer = "PS0336",
+    /// FullNAT without a pool of local addresses, or with one that there is not.
+    LocalPool = "PS0350",
+    /// A pool without an address of a server's family.
+    LocalPoolFamily = "PS0351",
+    /// A local address that is something else too.
+    LocalAddress = "PS0352",
     /// A rule that no packet can fit.
     MarkFamily = "PS0332",
     /// A server id of the wrong length, or in a service that reads no connection ids.

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use model::local::PoolSpec;
 use model::op::Op;
 use model::service::Helper;
 
@@ -43,6 +44,7 @@ pub fn diff(running: &Config, new: &Config) -> Diff {
     };
     diff.settings(running, new);
     diff.tunnels(running, new);
+    diff.local_pools(running, new);
     diff.marks(running, new);
     diff.services(running, new);
     diff
@@ -63,6 +65,7 @@ impl Config {
             lvs: new.lvs.clone(),
             tunnels: new.tunnels,
             ports: self.ports.clone(),
+            local_pools: new.local_pools.clone(),
             marks: new.marks.clone(),
             services: new.services.clone(),
         }
@@ -86,6 +89,18 @@ impl Diff {
         let change = change("tunnels.pmtu_disc", &pmtu_disc(running), &pmtu_disc(new));
         self.summary
             .extend(change.map(|change| format!("~ {change}")));
+    }
+
+    fn local_pools(&mut self, running: &Config, new: &Config) {
+        let known = |config: &Config, pool: &PoolSpec| config.local_pools.contains(pool);
+        for pool in running.local_pools.iter().filter(|pool| !known(new, pool)) {
+            self.summary
+                .push(format!("- local_pool {}", pool_line(pool)));
+        }
+        for pool in new.local_pools.iter().filter(|pool| !known(running, pool)) {
+            self.summary
+                .push(format!("+ local_pool {}", pool_line(pool)));
+        }
     }
 
     fn marks(&mut self, running: &Config, new: &Config) {
@@ -152,6 +167,7 @@ impl Diff {
             ),
             change("helper", helper(old), helper(new)),
             change("quic", &quic(old), &quic(new)),
+            change("local_pool", pool(old), pool(new)),
             change(
                 "one_packet",
                 &old.one_packet.to_string(),
@@ -249,6 +265,15 @@ fn mss(service: &Service) -> String {
     service
         .mss_clamp
         .map_or_else(|| "as announced".to_owned(), |bytes| bytes.to_string())
+}
+
+fn pool(service: &Service) -> &str {
+    service.local_pool.as_deref().unwrap_or("none")
+}
+
+fn pool_line(pool: &PoolSpec) -> String {
+    let addresses: Vec<String> = pool.addresses.iter().map(ToString::to_string).collect();
+    format!("{} {}", pool.name, addresses.join(" "))
 }
 
 fn helper(service: &Service) -> &'static str {

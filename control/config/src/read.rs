@@ -3,6 +3,7 @@
 //! than one value where the later of them is read.
 
 mod bond;
+mod local;
 mod mark;
 mod persistence;
 mod port;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use model::addr::{Addr, Prefix};
 use model::ids::WORKERS_MAX;
+use model::local::PoolSpec;
 use model::service::ServiceKey;
 use toml::de::DeTable;
 
@@ -43,6 +45,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
     let lvs = reader.lvs(&root);
     let tunnels = reader.tunnels(&root);
     let ports = reader.ports(&root);
+    let local_pools = reader.local_pools(&root);
     let marks = reader.marks(&root);
     let services = reader.services(&root);
     Some(Config {
@@ -53,6 +56,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
         lvs: lvs?,
         tunnels: tunnels?,
         ports: ports?,
+        local_pools: local_pools?,
         marks: marks?,
         services: services?,
     })
@@ -68,6 +72,9 @@ struct Reader<'r, 't> {
     addresses: Seen<Addr>,
     /// `None` once an interface could not be read: then nobody knows which subnets there are.
     subnets: Option<Vec<Prefix>>,
+    pools: Vec<PoolSpec>,
+    pool_names: Seen<String>,
+    local_addresses: Seen<Addr>,
     service_names: Seen<String>,
     services: Seen<ServiceKey>,
     server_count: usize,
@@ -85,6 +92,9 @@ impl<'r, 't> Reader<'r, 't> {
             devices: Seen::new(),
             addresses: Seen::new(),
             subnets: Some(Vec::new()),
+            pools: Vec::new(),
+            pool_names: Seen::new(),
+            local_addresses: Seen::new(),
             service_names: Seen::new(),
             services: Seen::new(),
             server_count: 0,

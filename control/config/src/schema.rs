@@ -2,6 +2,7 @@
 //! Every key there is, once: readers take ranges and defaults from here, `reference.toml` is
 //! printed from here, and an unknown key is one that is not here.
 
+mod local;
 mod lvs;
 mod quic;
 
@@ -140,6 +141,7 @@ pub(crate) static ROOT: Table = Table {
         section("lvs", Kind::Table(&lvs::LVS), DEFAULTS),
         section("tunnels", Kind::Table(&TUNNELS), DEFAULTS),
         section("port", Kind::Tables(&PORT), Preset::Otherwise("no port")),
+        local::SECTION,
         section("mark", Kind::Tables(&MARK), Preset::Otherwise("no marks")),
         section(
             "service",
@@ -492,10 +494,10 @@ static SERVICE: Table = Table {
         },
         Key {
             name: "forward",
-            kind: Kind::OneOf(&["nat", "dr", "tun"]),
+            kind: Kind::OneOf(&["nat", "dr", "tun", "fullnat"]),
             preset: Preset::Required,
             change: Change::Live,
-            doc: "How packets reach the servers: address translation, direct routing, tunnelling.",
+            doc: "How servers are reached: translation of one or both ends, routing, tunnels.",
             example: "\"nat\"",
         },
         Key {
@@ -514,14 +516,7 @@ static SERVICE: Table = Table {
             doc: "Bytes of the largest TCP segment that either side may announce in its SYN.",
             example: "1400",
         },
-        Key {
-            name: "client_address",
-            kind: Kind::OneOf(&["none", "proxy_v1", "proxy_v2", "toa"]),
-            preset: Preset::Text("none"),
-            change: Change::Live,
-            doc: "How servers are told who the client is: PROXY protocol or TCP option; TCP alone.",
-            example: "",
-        },
+        local::CLIENT_ADDRESS,
         Key {
             name: "helper",
             kind: Kind::OneOf(&["none", "ftp"]),
@@ -530,6 +525,7 @@ static SERVICE: Table = Table {
             doc: "Follow what connections announce: FTP's data connections; TCP alone.",
             example: "",
         },
+        local::SERVICE_POOL,
         section(
             "persistence",
             Kind::Table(&PERSISTENCE),
@@ -692,7 +688,7 @@ static SERVER: Table = Table {
         ),
         Key {
             name: "forward",
-            kind: Kind::OneOf(&["nat", "dr", "tun"]),
+            kind: Kind::OneOf(&["nat", "dr", "tun", "fullnat"]),
             preset: Preset::Otherwise("the service's"),
             change: Change::Live,
             doc: "How packets reach this one.",

@@ -7,6 +7,7 @@ mod configs;
 mod diff;
 mod errors;
 mod hostile;
+mod local;
 mod marks;
 mod ports;
 mod quic;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use model::addr::Prefix;
 use model::classifier::{Classifier, MarkRule};
+use model::local::PoolSpec;
 use model::service::{
     ClientAddress, ForwardMode, Helper, Quic, QuicServerId, RealKey, RealSpec, SchedulerKind,
     ServiceKey, ServiceSpec,
@@ -35,6 +36,8 @@ pub struct Config {
     pub tunnels: Tunnels,
     /// `[[port]]`, in the order of the file: a port's place is its `model::ids::PortId`.
     pub ports: Vec<Port>,
+    /// `[[local_pool]]`.
+    pub local_pools: Vec<PoolSpec>,
     /// `[[mark]]`, in the order of the file.
     pub marks: Vec<MarkRule>,
     /// `[[service]]`, in the order of the file.
@@ -337,6 +340,8 @@ pub struct Service {
     pub helper: Option<Helper>,
     /// How connection ids name its servers.
     pub quic: Option<Quic>,
+    /// The pool of local addresses for servers with `forward = "fullnat"`.
+    pub local_pool: Option<Arc<str>>,
     /// Its own `drain_s`; [`Config::drain_s`] combines it with the director's.
     pub drain_s: Option<u32>,
     /// Its servers, in the order of the file.
@@ -358,6 +363,7 @@ impl Service {
             client_address: self.client_address,
             helper: self.helper,
             quic: self.quic,
+            local_pool: self.local_pool.clone(),
         }
     }
 

@@ -137,6 +137,7 @@ impl Fixture {
             state: 0,
             timeout_ms: 300_000,
             now_ms: 0,
+            lease: None,
         };
         let hash = self.table.hash(inbound);
         self.table

@@ -83,6 +83,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             state: state.number(),
             timeout_ms: state.timeout_ms(&cx.snapshot.timeouts),
             now_ms: cx.now_ms(),
+            lease: None,
         };
         let hash = self.flows.hash(key);
         let id = self.flows.insert(&new, hash, |_| None).ok()?;

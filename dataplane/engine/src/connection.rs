@@ -17,17 +17,20 @@ use crate::flow_table::{
     Direction, FlowFlags, FlowId, FlowKey, FlowMemory, HotEntry, NO_HOP, NewFlow,
 };
 use crate::ipsec;
+use crate::local_ports::Lease;
 use crate::persistence::{Control, is_of_template};
 use crate::quic;
 use crate::sched::Request;
 use crate::sctp_state::SctpState;
 use crate::state::{self, State};
 use crate::tcp_state::{Sight, TcpState, flags};
+use crate::verdict::DropReason;
 
 /// What following a packet needs of its connection, copied out of the entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flow {
     pub(crate) client_ip: Addr,
+    pub(crate) cport: u16,
     pub(crate) virtual_ip: Addr,
     pub(crate) vport: u16,
     pub(crate) mode: ForwardMode,
@@ -123,7 +126,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             .pick(service, &cx.snapshot.services, &request, cx.now)
     }
 
-    /// Opens a connection; `None` if the table is full. It counts as inactive until its first
+    /// Opens a connection, or says what it lacks. It counts as inactive until its first
     /// packet has been accounted for (`ip_vs_bind_dest`). One of a single packet is a child of
     /// nobody, because it is over at once.
     pub(crate) fn open<P>(
@@ -132,12 +135,12 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         (real, control): (RealId, Option<Control>),
         (packet, parsed): (&B, &Parsed),
         cx: &Context<'_, P>,
-    ) -> Option<FlowId>
+    ) -> Result<FlowId, DropReason>
     where
         P: PacketPool<Buf = B>,
     {
         let services = &cx.snapshot.services;
-        let server = services.real(real)?;
+        let server = services.real(real).ok_or(DropReason::NoRealServer)?;
         let mode = server.spec.mode;
         let mut flags = FlowFlags::of_mode(mode).with(FlowFlags::INACTIVE);
         let service = services.service(server.service);
@@ -145,15 +148,21 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             flags = flags.with(FlowFlags::QUIC);
         }
         let one_packet = parsed.protocol == IpProtocol::UDP
+            && mode != ForwardMode::FullNat
             && service.is_some_and(|service| service.spec.one_packet);
         let control = control.filter(|_| !one_packet);
         if !self.can_tell(control) {
-            return None;
+            return Err(DropReason::TableFull);
         }
+        let lease = match mode {
+            ForwardMode::FullNat => Some(self.lease(key, server, cx)?),
+            ForwardMode::Nat | ForwardMode::Dr | ForwardMode::Tun => None,
+        };
         let (flags, outbound) = match mode {
             // Nor are its answers translated (`ip_vs_conn_hash`).
             ForwardMode::Nat if one_packet => (flags, None),
             ForwardMode::Nat => (flags, Some(outbound_key(key, server))),
+            ForwardMode::FullNat => (flags, lease.map(|lease| answer_key(key, server, lease))),
             ForwardMode::Dr | ForwardMode::Tun => (flags.with(FlowFlags::NO_OUTPUT), None),
         };
         let flags = if one_packet {
@@ -176,8 +185,14 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             state: none.number(),
             timeout_ms: timeout_ms(state, server, cx.snapshot),
             now_ms: cx.now_ms(),
+            lease,
         };
-        let id = self.insert(&new, 0, server, cx)?;
+        let Some(id) = self.insert(&new, 0, server, cx) else {
+            if let Some(lease) = lease {
+                self.release((lease.block, lease.port));
+            }
+            return Err(DropReason::TableFull);
+        };
         if let Some(counters) = self.board.real(real) {
             counters.connections.add(1);
         }
@@ -185,7 +200,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if let Some(control) = control {
             self.set_control(id, control);
         }
-        Some(id)
+        Ok(id)
     }
 
     /// Puts a connection into the table, onto the wheel and among those of its server, as inactive
@@ -303,6 +318,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let is_data = hot.flags().contains(FlowFlags::DATA);
         let flow = Flow {
             client_ip: hot.client_ip(),
+            cport: hot.cport(),
             virtual_ip: hot.virtual_ip(),
             vport: hot.vport(),
             mode: hot.mode(),
@@ -466,6 +482,15 @@ fn set_active(hot: &mut HotEntry, active: bool) {
     } else {
         flags.with(FlowFlags::INACTIVE)
     });
+}
+
+/// The key of the answers to a connection's local port.
+fn answer_key(inbound: &FlowKey, server: &RealServer, lease: Lease) -> FlowKey {
+    FlowKey {
+        destination: lease.addr,
+        destination_port: lease.port,
+        ..outbound_key(inbound, server)
+    }
 }
 
 fn outbound_key(inbound: &FlowKey, server: &RealServer) -> FlowKey {

@@ -7,7 +7,7 @@
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use model::ids::{RealId, WorkerId};
+use model::ids::{LOCALS_MAX, LocalId, RealId, WorkerId};
 
 use crate::post::Mailbox;
 use crate::verdict::{DROP_REASONS, DropReason};
@@ -213,6 +213,7 @@ pub struct Board {
     pub worker: WorkerCounters,
     drops: [Counter; DROP_REASONS],
     reals: Box<[RealCounters]>,
+    locals: Box<[Counter]>,
     mailboxes: Box<[Mailbox]>,
 }
 
@@ -231,6 +232,7 @@ impl Board {
             worker: WorkerCounters::default(),
             drops: core::array::from_fn(|_| Counter::default()),
             reals: (0..reals_max).map(|_| RealCounters::default()).collect(),
+            locals: (0..LOCALS_MAX).map(|_| Counter::default()).collect(),
         }
     }
 
@@ -261,6 +263,13 @@ impl Board {
     #[inline]
     pub fn mailbox(&self, to: WorkerId) -> Option<&Mailbox> {
         self.mailboxes.get(to.index())
+    }
+
+    /// Connections that have a port of a local address now.
+    #[must_use]
+    #[inline]
+    pub fn local(&self, id: LocalId) -> Option<&Counter> {
+        self.locals.get(id.index())
     }
 
     /// Both sides of this worker's packet identity (DESIGN decision 17); equal whenever it is

@@ -18,6 +18,7 @@ use crate::counters::Board;
 use crate::defence::Defences;
 use crate::flow_table::{FlowFlags, FlowId, FlowMemory, FlowTable, HashKey, HotEntry};
 use crate::fragments::Fragments;
+use crate::local_ports::LocalPorts;
 use crate::persistence::{self, Event};
 use crate::rate::PerSecond;
 use crate::sched::{Random, Schedulers};
@@ -99,6 +100,7 @@ pub struct Engine<B, M: FlowMemory> {
     pub(crate) tunnels: Tunnels,
     pub(crate) defences: Defences,
     pub(crate) associations: Associations,
+    pub(crate) local_ports: LocalPorts,
     /// ICMP errors.
     pub(crate) errors: PerSecond,
     /// Replies to echo requests.
@@ -203,6 +205,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             worker,
             tunnels: Tunnels::new(seed, worker, boards.len()),
             defences: Defences::new(boards.len()),
+            local_ports: LocalPorts::new(worker, hasher.clone(), seed),
             call_ids: CallIds::new(hasher.clone()),
             templates: 0,
             past: 0,
@@ -248,6 +251,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.make_room_for_call_ids(&cx.snapshot.services);
             self.make_room_for_associations(&cx.snapshot.services);
         }
+        self.maintain_local_ports(cx);
         self.defend(budget, cx);
         self.maintain_streams();
         self.sched.tick(&cx.snapshot.services, cx.now);
@@ -436,6 +440,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             counters.count(!inactive, false);
         }
         self.unattend(id);
+        if let Some(lease) = self.flows.leased(id) {
+            self.release(lease);
+        }
         self.wheel.cancel(&mut self.flows, id);
         self.flows.remove(id);
         self.board.worker.flows_expired.add(1);

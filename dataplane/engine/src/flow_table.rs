@@ -33,6 +33,8 @@ mod memory;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use alloc::vec::Vec;
+
 use model::addr::Addr;
 use model::ids::{RealId, ServiceId};
 
@@ -43,6 +45,8 @@ pub use index::Bucket;
 pub use memory::{FlowMemory, HeapMemory, Layout};
 
 use index::{Lanes, Reference, Slot};
+
+use crate::local_ports::Lease;
 
 /// Which way a packet goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,6 +106,8 @@ pub struct NewFlow {
     pub timeout_ms: u32,
     /// Now, milliseconds of a wrapping clock.
     pub now_ms: u32,
+    /// The local port, if the mode needs one: the outbound key goes there.
+    pub lease: Option<Lease>,
 }
 
 /// What the home bucket of a key has to offer: see [`FlowTable::candidates`].
@@ -139,6 +145,8 @@ pub struct FlowTable<M> {
     /// table touches no page it does not need.
     fresh: u32,
     live: u32,
+    /// Local addresses by the block that a port is of, for the flows whose outbound key has one.
+    locals: Vec<Addr>,
 }
 
 impl<M: FlowMemory> FlowTable<M> {
@@ -151,7 +159,45 @@ impl<M: FlowMemory> FlowTable<M> {
             free: NO_LINK,
             fresh: 0,
             live: 0,
+            locals: Vec::new(),
         }
+    }
+
+    /// Makes room for the addresses of so many blocks of local ports.
+    pub(crate) fn reserve_locals(&mut self, blocks: usize) {
+        if self.locals.len() < blocks {
+            self.locals.resize(blocks, Addr::UNSPECIFIED);
+        }
+    }
+
+    /// The local address and port of a flow that has one.
+    #[must_use]
+    #[inline]
+    pub fn local_end(&self, flow: FlowId) -> Option<(Addr, u16)> {
+        let (block, port) = self.leased(flow)?;
+        Some((*self.locals.get(usize::from(block))?, port))
+    }
+
+    /// The block and the local port that a flow has to give back at its end.
+    pub(crate) fn leased(&self, flow: FlowId) -> Option<(u16, u16)> {
+        let entry = self.hot(flow)?;
+        let leases = entry.flags().is_local() && !entry.flags().contains(FlowFlags::TEMPLATE);
+        let local = self.memory.cold().get(flow.index())?.local;
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+        let halves = ((local >> 16) as u16, local as u16);
+        (leases && local != 0).then_some(halves)
+    }
+
+    fn is_answer(
+        &self,
+        flow: FlowId,
+        key: &FlowKey,
+        real: &impl Fn(RealId) -> Option<(Addr, u16)>,
+    ) -> bool {
+        let entry = self.memory.hot().get(flow.index());
+        entry
+            .zip(self.local_end(flow))
+            .is_some_and(|(entry, local)| entry.is_answer(key, local, real))
     }
 
     /// Connections it can hold.
@@ -276,6 +322,9 @@ impl<M: FlowMemory> FlowTable<M> {
             let entry = self.memory.hot().get(reference.flow().index())?;
             let is_it = match reference.direction() {
                 Direction::Inbound => entry.is_inbound(key),
+                Direction::Outbound if entry.flags().is_local() => {
+                    self.is_answer(reference.flow(), key, real)
+                }
                 Direction::Outbound => {
                     let cold = self.memory.cold().get(reference.flow().index());
                     entry.is_outbound(key, cold, real)
@@ -325,6 +374,14 @@ impl<M: FlowMemory> FlowTable<M> {
         }
         if let Some(entry) = self.memory.cold_mut().get_mut(flow.index()) {
             *entry = ColdEntry::new();
+            if let Some(lease) = new.lease {
+                entry.local = u32::from(lease.block) << 16 | u32::from(lease.port);
+            }
+            if let Some(lease) = new.lease
+                && let Some(addr) = self.locals.get_mut(usize::from(lease.block))
+            {
+                *addr = lease.addr;
+            }
         }
         self.live += 1;
         let outbound = new.outbound.filter(|key| *key != new.inbound);

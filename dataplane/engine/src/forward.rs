@@ -4,6 +4,7 @@
 pub mod echo;
 pub mod fragment;
 pub mod fragment_v6;
+pub mod fullnat;
 pub mod icmp_error;
 pub mod icmp_translate;
 pub mod link;

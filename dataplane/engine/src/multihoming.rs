@@ -196,6 +196,10 @@ fn association_of(
 
 /// Whether a packet goes to a service, or comes from a server.
 fn direction_of(key: &FlowKey, snapshot: &Snapshot) -> Option<Direction> {
+    if snapshot.locals.find(key.destination).is_some() {
+        // It would name a client that is the director itself.
+        return None;
+    }
     if service_of(key, snapshot).is_some() {
         return Some(Direction::Inbound);
     }

@@ -22,16 +22,17 @@ use wire::packet::{Fragment, Kind, ParseError, Parsed, parse};
 use wire::sctp::ChunkType;
 
 use crate::affinity;
-use crate::connection::service_of;
+use crate::connection::{Flow, service_of};
 use crate::defence;
 use crate::echo;
 use crate::egress::{egress_address, own_address, too_big};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
-use crate::forward::{lower_ttl, mss, nat, options};
+use crate::forward::{fullnat, lower_ttl, mss, nat, options};
 use crate::home::Decision;
 use crate::ipsec;
+use crate::local_ports::PORT_FIRST;
 use crate::multihoming::Path;
 use crate::related::{self, Related};
 use crate::state;
@@ -112,13 +113,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         {
             return self.relay_from_tunnel(packet, parsed, iface, (quote, inside, id), cx);
         }
-        let owner = match &related {
-            Some(related) => related.owner(snapshot),
-            None => affinity::owner(&key, snapshot),
-        };
-        if let Some(worker) = owner.filter(|owner| *owner != self.worker)
-            && arrival.note == Note::None
-        {
+        if let Some(worker) = self.other_worker(&key, related.as_ref(), arrival.note, snapshot) {
             return self.pass_on(packet, parsed, worker, Note::Yours, cx);
         }
         if let Some(id) = self.expected(&key, parsed, cx) {
@@ -178,15 +173,41 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             Decision::Drop(reason) => return self.discard(packet, reason, cx),
         };
         match self.open(key, (real, control), (&packet, parsed), cx) {
-            Some(id) if self.attend(id, cx) => {
+            Ok(id) if self.attend(id, cx) => {
                 self.follow(packet, parsed, iface, (id, Direction::Inbound), cx);
                 self.end_one_packet(id, cx);
             }
-            Some(id) => {
+            Ok(id) => {
                 self.forget(id, Some(&snapshot.services));
                 self.discard(packet, DropReason::StreamTableFull, cx);
             }
-            None => self.discard(packet, DropReason::TableFull, cx),
+            Err(reason) => self.discard(packet, reason, cx),
+        }
+    }
+
+    /// The worker to ask about a packet without a flow here, if it is not this one.
+    fn other_worker(
+        &self,
+        key: &FlowKey,
+        related: Option<&Related>,
+        note: Note,
+        snapshot: &Snapshot,
+    ) -> Option<WorkerId> {
+        match note {
+            Note::None => match related {
+                Some(related) => related.owner(snapshot),
+                None => affinity::owner(key, snapshot),
+            }
+            .filter(|owner| *owner != self.worker),
+            Note::Yours => {
+                let key = related.map_or(key, |related| &related.key);
+                affinity::next_owner(key, self.worker, snapshot)
+            }
+            Note::Decide { .. }
+            | Note::Bind { .. }
+            | Note::Serve { .. }
+            | Note::Remember { .. }
+            | Note::Remembered => None,
         }
     }
 
@@ -258,7 +279,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             ForwardMode::Tun => {
                 self.tunnel_too_big(&packet, parsed, real, hop, (cx.snapshot, cx.now))
             }
-            ForwardMode::Nat | ForwardMode::Dr => too_big(packet.bytes(), parsed, hop, cx.snapshot),
+            ForwardMode::Nat | ForwardMode::Dr | ForwardMode::FullNat => {
+                too_big(packet.bytes(), parsed, hop, cx.snapshot)
+            }
         };
         if let Some(mtu) = too_big {
             self.complain(&packet, parsed, Trouble::TooBig(mtu), virtual_ip, cx);
@@ -302,6 +325,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             ForwardMode::Nat => {
                 let real = (real.key.real_ip, flow.rport);
                 nat::rewrite(&mut packet, parsed, nat::End::Destination, real)
+            }
+            ForwardMode::FullNat => {
+                let real = (real.key.real_ip, flow.rport);
+                self.to_server(&mut packet, parsed, way.id, real)
             }
         };
         if !rewritten {
@@ -356,8 +383,16 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     ) where
         P: PacketPool<Buf = B>,
     {
+        let Flow {
+            client_ip, cport, ..
+        } = way.flow;
         let service = (way.flow.virtual_ip, way.flow.vport);
-        if !nat::rewrite(&mut packet, parsed, nat::End::Source, service) {
+        let rewritten = if way.flow.mode == ForwardMode::FullNat {
+            fullnat::rewrite(&mut packet, parsed, (service, (client_ip, cport)))
+        } else {
+            nat::rewrite(&mut packet, parsed, nat::End::Source, service)
+        };
+        if !rewritten {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
         self.transmit(packet, parsed, way.hop, cx);
@@ -392,6 +427,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     ) where
         P: PacketPool<Buf = B>,
     {
+        if is_to_unused_port(parsed, cx.snapshot) {
+            return self.discard(packet, DropReason::LocalPortUnused, cx);
+        }
         let hop = cx.snapshot.fib.hop(Addr::from_octets(parsed.destination));
         if echo::is_ours(packet.bytes(), parsed, hop, cx.snapshot) {
             return self.answer_echo(packet, parsed, cx);
@@ -459,6 +497,18 @@ fn clamp_mss<B: PacketBuf>(
     if let Some(max) = service.and_then(|service| service.spec.mss_clamp) {
         mss::clamp(packet, parsed, max);
     }
+}
+
+/// Whether a packet to a local address has lost its connection, or never had one: nothing behind
+/// these ports is for strangers, and what Linux has open there least of all.
+fn is_to_unused_port(parsed: &Parsed, snapshot: &Snapshot) -> bool {
+    !snapshot.locals.is_empty()
+        && parsed.destination_port >= PORT_FIRST
+        && parsed.fragment == Fragment::None
+        && snapshot
+            .locals
+            .find(Addr::from_octets(parsed.destination))
+            .is_some()
 }
 
 /// Whether a fragment, which has no ports, may be of a service's packet, either way.

@@ -302,6 +302,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             state: 0,
             timeout_ms: persistence.timeout_s.saturating_mul(1000),
             now_ms: cx.now_ms(),
+            lease: None,
         };
         let hash = self.flows.hash(key);
         let Ok(id) = self.flows.insert(&new, hash, endpoint(services)) else {

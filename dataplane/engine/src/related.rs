@@ -29,7 +29,7 @@ use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::tun_icmp::{self, Inside};
-use crate::forward::{icmp_translate, lower_ttl, nat, options};
+use crate::forward::{fullnat, icmp_translate, lower_ttl, nat, options};
 use crate::ipsec;
 use crate::path::local_class;
 use crate::verdict::DropReason;
@@ -138,7 +138,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some((flow, real)) = self.flow_and_real(id, cx.snapshot) else {
             return self.discard(packet, DropReason::RealDeleted, cx);
         };
-        let translated = flow.mode == ForwardMode::Nat;
+        let translated = matches!(flow.mode, ForwardMode::Nat | ForwardMode::FullNat);
         if translated && !icmp_translate::checksum_ok(&packet, parsed) {
             return self.discard(packet, DropReason::RxBadIcmpChecksum, cx);
         }
@@ -165,9 +165,14 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.renumber_quote(&mut packet, parsed, quote, (id, Direction::Inbound));
         }
         let to = (real.key.real_ip, flow.rport);
-        if translated
-            && !icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Destination, to)
-        {
+        let done = match flow.mode {
+            ForwardMode::Nat => {
+                icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Destination, to)
+            }
+            ForwardMode::FullNat => self.error_to_server(&mut packet, parsed, (quote, id), to),
+            ForwardMode::Dr | ForwardMode::Tun => true,
+        };
+        if !done {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
         self.transmit(packet, parsed, hop, cx);
@@ -188,7 +193,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some((flow, real)) = self.flow_and_real(id, cx.snapshot) else {
             return self.discard(packet, DropReason::RealDeleted, cx);
         };
-        let hop = cx.snapshot.fib.hop(Addr::from_octets(parsed.destination));
+        let hop = cx.snapshot.fib.hop(flow.client_ip);
         let Some(mut packet) = self.let_travel(packet, parsed, ingress, hop, cx) else {
             return;
         };
@@ -201,7 +206,16 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.renumber_quote(&mut packet, parsed, quote, (id, Direction::Outbound));
         }
         let service = (flow.virtual_ip, flow.vport);
-        if !icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Source, service) {
+        let client = (flow.client_ip, flow.cport);
+        let done = match flow.mode {
+            ForwardMode::FullNat => {
+                fullnat::rewrite_error(&mut packet, parsed, quote, (service, client))
+            }
+            ForwardMode::Nat | ForwardMode::Dr | ForwardMode::Tun => {
+                icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Source, service)
+            }
+        };
+        if !done {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
         self.transmit(packet, parsed, hop, cx);

@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 use model::fib::Hasher;
-use model::ids::{RealId, ServiceId};
+use model::ids::{LocalId, RealId, ServiceId};
 use model::service::RealServer;
 use model::snapshot::ServiceSet;
 
-use crate::counters::{Board, Load};
+use crate::counters::{Board, Counter, Load};
 
 /// Traffic of a server or a service, summed over workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,6 +167,13 @@ impl Stats {
         let counters = self.boards.iter().filter_map(|board| board.real(id));
         let templates = counters.map(|counters| counters.templates());
         self.load(id).flows() == 0 && templates.sum::<u32>() == 0
+    }
+
+    /// Connections that have a port of a local address, over all workers.
+    #[must_use]
+    pub fn local_flows(&self, id: LocalId) -> u64 {
+        let gauges = self.boards.iter().filter_map(|board| board.local(id));
+        gauges.map(Counter::get).sum()
     }
 
     fn slot(&self, id: RealId) -> Traffic {

@@ -93,6 +93,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         let about = About {
             client: Client::new(service.spec.client_address),
+            // A data connection would need a local port of its own.
             ftp: service
                 .spec
                 .helper

@@ -24,8 +24,9 @@ use std::collections::BTreeMap;
 use model::addr::{Addr, Mac, Prefix};
 use model::classifier::{Classifier, MarkRule};
 use model::fib::{FibBuilder, Hasher, Route};
-use model::ids::{IfaceId, PortId, RealId, WorkerId};
+use model::ids::{IfaceId, LocalId, PortId, RealId, WorkerId};
 use model::ledger::Ledger;
+use model::local::PoolSpec;
 use model::op::{Op, OpError};
 use model::service::{RealState, ServiceKey};
 use model::snapshot::{Interface, Interfaces, Snapshot, Spread, Tunables};
@@ -34,7 +35,7 @@ use wire::buffer::{PacketBuf, TestBuf, TestPool};
 use wire::builder::describe;
 use wire::packet::{Fragment, parse};
 
-use crate::counters::{Board, Load};
+use crate::counters::{Board, Counter, Load};
 use crate::flow_table::{HashKey, HeapMemory};
 use crate::path::Arrival;
 use crate::stream::About;
@@ -123,6 +124,7 @@ pub struct Bench {
     tunables: Tunables,
     mark_rules: Vec<MarkRule>,
     fib_generation: u32,
+    pools: Vec<PoolSpec>,
     /// The service that lines about servers are about.
     current: Option<ServiceKey>,
 }
@@ -160,6 +162,7 @@ impl Bench {
             tunables: Tunables::default(),
             mark_rules: Vec::new(),
             fib_generation: 1,
+            pools: Vec::new(),
             current: None,
         };
         bench.apply(script::PICTURE);
@@ -182,6 +185,7 @@ impl Bench {
     /// reuse 0                              timeouts 900 120 300           # comment
     /// service udp 10.0.0.100:5060 rr persist=300 mask=24 prefix=64 pe=sip ops
     /// new-flows 1000                       sysctl secure_tcp 3
+    /// pool front 10.1.0.200 10.1.0.201     service tcp 10.0.0.100:80 rr pool=front
     /// pmtu-disc 0                          real 10.1.0.11:80 gue-csum:6080 1
     /// service udp 10.0.0.0/24:53 rr        service tcp 10.0.0.100:8000-8099 rr
     /// service tcp 10.0.0.100:0 rr          service mark 5 rr               service mark6 5 rr
@@ -277,6 +281,19 @@ impl Bench {
             self.ledger.release_real(id);
         }
         self.publish();
+    }
+
+    /// Spreads packets over the workers as ports do whose hash is known.
+    pub fn set_spread(&mut self, spread: Spread) {
+        self.ledger.set_spread(spread);
+        self.publish();
+    }
+
+    /// Local ports that connections have, over all workers.
+    #[must_use]
+    pub fn leases(&self) -> usize {
+        let leases = |worker: &Worker| worker.engine.local_ports.leases();
+        self.workers.iter().map(leases).sum()
     }
 
     /// The snapshot in force.
@@ -541,6 +558,10 @@ impl Bench {
             // Not `flows()`: a count below zero must not hide behind the other.
             .map(|load| load.active as usize + load.inactive as usize)
             .sum();
+        let gauges = (0..).map_while(|slot| worker.board.local(LocalId(slot)));
+        let leased: u64 = gauges.map(Counter::get).sum();
+        let leases = worker.engine.local_ports.leases();
+        assert_eq!(leased, leases as u64, "local ports of worker {index}");
         assert_eq!(flows, counted, "connections of worker {index}");
         let templates: u32 = (0u32..)
             .map_while(|slot| worker.board.real(RealId(slot)))

@@ -146,6 +146,12 @@ drop_reasons! {
     NewFlowRate = "new_flow_rate",
     /// A NAT server's packet that is of no connection, and was told so (`nat_icmp_send`).
     NoConnection = "no_connection",
+    /// Every local port towards the connection's server is in use.
+    LocalPortsExhausted = "local_ports_exhausted",
+    /// The service has no pool with local addresses of the server's family.
+    LocalPoolMissing = "local_pool_missing",
+    /// A packet to a local address and a port that no connection has.
+    LocalPortUnused = "local_port_unused",
     /// The flow table is full.
     TableFull = "table_full",
     /// The TTL or hop limit ran out here.

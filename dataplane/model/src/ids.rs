@@ -49,6 +49,11 @@ id!(
     RealId,
     u32
 );
+id!(
+    /// The stable slot of a local address; reused only when no worker has a flow on it.
+    LocalId,
+    u16
+);
 
 impl RealId {
     /// No server's: of connections that go past them. It fits 24 bits, and no slot has it.
@@ -65,3 +70,5 @@ pub const SERVICES_MAX: usize = 16_384;
 pub const WORKERS_MAX: usize = 64;
 /// Interfaces at most: ports and their VLANs.
 pub const IFACES_MAX: usize = 1024;
+/// Local addresses at most, over all pools.
+pub const LOCALS_MAX: usize = 1024;

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use crate::classifier::Classifier;
 use crate::fib::{Fib, FibBuilder, Hasher};
-use crate::ids::{REALS_MAX, RealId, SERVICES_MAX, ServiceId};
+use crate::ids::{LocalId, REALS_MAX, RealId, SERVICES_MAX, ServiceId};
+use crate::local::{LocalError, LocalPools, PoolSpec, SnatRule};
 use crate::op::{Op, OpError};
 use crate::sched::table::{MH_SIZE, SchedTable};
 use crate::sched::{SchedChange, SchedStart, WrrMark, gcd};
@@ -38,6 +39,7 @@ pub struct Ledger {
     interfaces: Arc<Interfaces>,
     timeouts: Arc<Timeouts>,
     tunables: Arc<Tunables>,
+    locals: Arc<LocalPools>,
     spread: Arc<Spread>,
 }
 
@@ -50,6 +52,7 @@ impl Ledger {
             fib: Arc::new(FibBuilder::new(hasher.clone()).build(1)),
             set: ServiceSet::new(hasher.clone()),
             register: Register::new(&hasher),
+            locals: Arc::new(LocalPools::new(hasher.clone())),
             hasher,
             classifier: Arc::new(Classifier::default()),
             generation: 0,
@@ -80,6 +83,28 @@ impl Ledger {
     /// Replaces the switches.
     pub fn set_tunables(&mut self, tunables: Tunables) {
         self.tunables = Arc::new(tunables);
+    }
+
+    /// Replaces the pools of local addresses and the rules of the SNAT gateway. Addresses that are
+    /// in no pool any more keep their flows, until [`Self::release_local`].
+    ///
+    /// # Errors
+    /// [`LocalError`]; nothing has changed then.
+    pub fn set_locals(&mut self, pools: &[PoolSpec], rules: &[SnatRule]) -> Result<(), LocalError> {
+        Arc::make_mut(&mut self.locals).replace(pools, rules)
+    }
+
+    /// Frees the slot of a removed local address whose last flow has ended in every worker. Returns
+    /// whether anything changed. The caller has made sure that every worker read a snapshot in
+    /// which the address took no new flow.
+    pub fn release_local(&mut self, id: LocalId) -> bool {
+        Arc::make_mut(&mut self.locals).release(id)
+    }
+
+    /// Local addresses as they are now, published or not.
+    #[must_use]
+    pub fn locals(&self) -> &LocalPools {
+        &self.locals
     }
 
     /// Replaces the way packets are spread over workers.
@@ -179,6 +204,7 @@ impl Ledger {
             interfaces: Arc::clone(&self.interfaces),
             timeouts: Arc::clone(&self.timeouts),
             tunables: Arc::clone(&self.tunables),
+            locals: Arc::clone(&self.locals),
             spread: Arc::clone(&self.spread),
         }
     }

@@ -11,7 +11,10 @@ mod helped;
 use crate::addr::{Addr, Mac, Prefix, mask};
 use crate::classifier::Classifier;
 use crate::fib::{Fib, Hasher};
+use crate::homes::{Home, Homes};
 use crate::ids::{IfaceId, PortId, RealId, ServiceId};
+use crate::local::LocalPools;
+use crate::rss::Rss;
 use crate::service::{
     ForwardMode, Listen, Mark, PortRange, Protocol, QuicServerId, RealKey, RealServer, RealState,
     ServiceKey, ServiceTimeouts, VirtualService,
@@ -117,6 +120,8 @@ pub enum Spread {
         /// Workers that share the flows, at least 1.
         workers: u16,
     },
+    /// As the ports do by themselves.
+    Rss(Rss),
 }
 
 /// Services and servers, in their slots and by their keys.
@@ -139,6 +144,8 @@ pub struct ServiceSet {
     /// VIPs and RIPs, and whether it is a VIP.
     addresses: HashMap<Addr, bool, Hasher>,
     helped: Helped,
+    /// What stands for services in the hash of their packets.
+    homes: Homes,
     pub(crate) deletions: u64,
 }
 
@@ -163,7 +170,8 @@ impl ServiceSet {
             has_wide_reals: false,
             helped: Helped::new(&hasher),
             by_quic_id: HashMap::with_hasher(hasher.clone()),
-            addresses: HashMap::with_hasher(hasher),
+            addresses: HashMap::with_hasher(hasher.clone()),
+            homes: Homes::new(hasher),
             deletions: 0,
         }
     }
@@ -211,7 +219,8 @@ impl ServiceSet {
         })
     }
 
-    /// Builds what [`Self::lookup`], [`Self::is_real`] and [`Self::is_service_address`] look into.
+    /// Builds what [`Self::lookup`], [`Self::homes_of_real`] and [`Self::is_service_address`] look
+    /// into.
     pub(crate) fn index(&mut self, hasher: &Hasher) {
         self.exact.clear();
         self.wide.clear();
@@ -234,8 +243,6 @@ impl ServiceSet {
         for ranges in self.wide.iter_mut().flat_map(|n| n.by_network.values_mut()) {
             ranges.sort_unstable_by_key(|(range, _)| (range.span(), range.first()));
         }
-        // Every method counts: a server edited from NAT to DR still answers its old flows through
-        // us.
         for real in self.reals.iter_mut().flatten() {
             self.addresses.entry(real.key.real_ip).or_insert(false);
             if let Some(id) = real
@@ -253,6 +260,7 @@ impl ServiceSet {
                 *known |= real.spec.mode == ForwardMode::Nat && real.state != RealState::Deleted;
             }
         }
+        self.homes.settle(&self.services, &self.reals);
         self.helped.index(&self.services, &self.reals);
     }
 
@@ -322,6 +330,21 @@ impl ServiceSet {
     #[must_use]
     pub const fn deletions(&self) -> u64 {
         self.deletions
+    }
+
+    /// What stands for a service in the hash of its packets.
+    #[must_use]
+    #[inline]
+    pub fn home(&self, id: ServiceId) -> Option<&Home> {
+        self.homes.of_service(id)
+    }
+
+    /// What may stand for the service in the hash of a server's answers, likeliest first; empty if
+    /// nobody there is a real server.
+    #[must_use]
+    #[inline]
+    pub fn homes_of_real(&self, protocol: Protocol, real: RealKey) -> &[Home] {
+        self.homes.of_real(protocol, real)
     }
 
     /// Slots there are, used or not: what per-worker tables are sized by.
@@ -394,6 +417,8 @@ pub struct Snapshot {
     pub timeouts: Arc<Timeouts>,
     /// Switches.
     pub tunables: Arc<Tunables>,
+    /// Local addresses of FullNAT and SNAT.
+    pub locals: Arc<LocalPools>,
     /// Who owns which flow.
     pub spread: Arc<Spread>,
 }

@@ -265,6 +265,7 @@ impl Director {
             real: real.key.to_string(),
             forward: match real.spec.mode {
                 ForwardMode::Nat => "Masq",
+                ForwardMode::FullNat => "FullNAT",
                 ForwardMode::Dr => "Route",
                 ForwardMode::Tun => "Tunnel",
             }

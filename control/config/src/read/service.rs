@@ -49,6 +49,7 @@ impl Reader<'_, '_> {
         let client_address = self.client_address(section, key);
         let helper = self.helper(section, key);
         let quic = self.quic(section, key);
+        let local_pool = self.service_pool(section);
         let drain_s = section.integer(self.findings, "drain_s");
         let sections = section.tables(self.findings, "server", usize::MAX);
         self.server_count = self.server_count.saturating_add(sections.len());
@@ -72,7 +73,7 @@ impl Reader<'_, '_> {
         let servers: Vec<Server> = servers.into_iter().collect::<Option<_>>()?;
         self.check_servers(section, name.as_deref(), &servers);
         self.check_both_ways(section, &servers);
-        Some(Service {
+        let service = Service {
             name: name?,
             key: key?,
             scheduler: scheduler?,
@@ -86,9 +87,12 @@ impl Reader<'_, '_> {
             client_address: client_address?,
             helper: helper?,
             quic: quic?,
+            local_pool: local_pool?,
             drain_s: drain_s.map(|seconds| seconds.value),
             servers,
-        })
+        };
+        self.check_pool(section, &service)?;
+        Some(service)
     }
 
     fn mss_clamp(&mut self, section: &Section<'_>, key: Option<ServiceKey>) -> Option<u16> {
@@ -135,6 +139,12 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
+        if let Some(vip) = key.virtual_ip()
+            && self.local_addresses.contains_key(&vip)
+        {
+            self.doubly_used(&place, vip, "a service's address");
+            return None;
+        }
         self.check_subnet(&place, key);
         let what = format!("service {key}");
         self.first(
@@ -171,9 +181,14 @@ impl Reader<'_, '_> {
 
     fn forward(&mut self, section: &Section<'_>) -> Option<ForwardMode> {
         let word = section.word(self.findings, "forward")?;
-        [ForwardMode::Nat, ForwardMode::Dr, ForwardMode::Tun]
-            .into_iter()
-            .find(|mode| mode.name() == word.value)
+        [
+            ForwardMode::Nat,
+            ForwardMode::Dr,
+            ForwardMode::Tun,
+            ForwardMode::FullNat,
+        ]
+        .into_iter()
+        .find(|mode| mode.name() == word.value)
     }
 
     fn server(
@@ -191,7 +206,9 @@ impl Reader<'_, '_> {
         let weight = section.integer(self.findings, "weight");
         let limits = self.thresholds(section);
         let tunnel = match forward {
-            Some(ForwardMode::Nat | ForwardMode::Dr) => Some(Tunnel::default()),
+            Some(ForwardMode::Nat | ForwardMode::Dr | ForwardMode::FullNat) => {
+                Some(Tunnel::default())
+            }
             Some(ForwardMode::Tun) | None => owner.tunnel,
         };
         let own = self.tunnel(section, tunnel.unwrap_or_default());
@@ -229,6 +246,10 @@ impl Reader<'_, '_> {
             }
         };
         let (service, (forward, tunnel)) = service.zip(method)?;
+        if self.local_addresses.contains_key(&real_ip) {
+            self.doubly_used(&place, real_ip, "a server");
+            return None;
+        }
         self.check_family(&place, real_ip, forward, service)?;
         if forward == ForwardMode::Tun {
             self.check_tunnel(&place, real_ip, &tunnel, service)?;

@@ -155,14 +155,9 @@ fn a_lower_threshold_above_the_upper_one_is_refused() {
 }
 
 #[test]
-fn methods_of_a_later_version_are_not_supported_yet() {
-    let text = service("web", "tcp://192.0.2.1:80", "fullnat");
-    one_error(
-        &text,
-        Code::NotOneOf,
-        (8, 11),
-        "\"fullnat\" is not supported yet",
-    );
+fn methods_that_there_are_not_are_refused() {
+    let text = service("web", "tcp://192.0.2.1:80", "natural");
+    one_error(&text, Code::NotOneOf, (8, 11), "natural");
 }
 
 #[test]

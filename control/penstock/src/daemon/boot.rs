@@ -86,6 +86,9 @@ pub(crate) enum BootError {
     /// The configuration cannot be applied as it is.
     #[error("cannot apply the configuration: {0}")]
     Op(#[from] model::op::OpError),
+    /// The local addresses do not fit.
+    #[error("local addresses")]
+    Local(#[from] model::local::LocalError),
     /// No packet pool.
     #[error(
         "no memory for {packets} packet buffers; set director.memory_mib, or reserve huge pages"

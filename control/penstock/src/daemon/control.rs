@@ -20,7 +20,7 @@ use engine::stats::Stats;
 use model::addr::Addr;
 use model::ids::IfaceId;
 use model::ledger::Ledger;
-use model::op::OpError;
+use model::local::LocalError;
 use model::snapshot::{Interfaces, Snapshot};
 use model::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,7 +30,7 @@ use worker::job::Event;
 use worker::snapshot::{Publisher, channel};
 
 use super::boot::{self, BootError, Director};
-use super::drain::Retirees;
+use super::drain::{RemovedLocals, Retirees};
 use super::links::Links;
 use super::listing::Listings;
 use super::server::{self, Listener, Request, What};
@@ -89,6 +89,7 @@ pub(super) struct Control {
     fib_generation: u32,
     stale: Vec<(IfaceId, Addr)>,
     retirees: Retirees,
+    removed_locals: RemovedLocals,
     listings: Listings,
     links: Links,
     current: Snapshot,
@@ -120,6 +121,7 @@ pub(super) async fn serve(
     ledger.set_spread(director.spread.clone());
     ledger.set_tunables(config.tunables());
     ledger.set_classifier(config.classifier());
+    ledger.set_locals(&config.local_pools, &[])?;
     ledger.apply_all(&config.ops())?;
     netlink.set_virtual_ips(&virtual_ips(&ledger)).await?;
     tokio::select! {
@@ -158,6 +160,7 @@ pub(super) async fn serve(
         fib_generation: 2,
         stale: picture.stale,
         retirees: Retirees::default(),
+        removed_locals: RemovedLocals::default(),
         listings: Listings::default(),
         links: Links::default(),
         current,
@@ -249,22 +252,32 @@ impl Control {
             );
             return Err(reasons);
         }
+        let pools = |error: LocalError| vec![format!("cannot apply {name}: {error}")];
+        let before = self.config.local_pools.clone();
         self.ledger
-            .apply_all(&diff.ops)
-            .map_err(|error: OpError| vec![format!("cannot apply {name}: {error}")])?;
+            .set_locals(&new.local_pools, &[])
+            .map_err(pools)?;
+        if let Err(error) = self.ledger.apply_all(&diff.ops) {
+            // They were there before, so they are there again.
+            self.ledger.set_locals(&before, &[]).map_err(pools)?;
+            return Err(vec![format!("cannot apply {name}: {error}")]);
+        }
         self.retirees.forget_returned(&self.ledger);
+        self.removed_locals.forget_returned(&self.ledger);
         self.ledger.set_tunables(new.tunables());
         self.ledger.set_classifier(new.classifier());
         self.config = new;
         self.publish();
-        if let Err(error) = self
-            .netlink
-            .set_virtual_ips(&virtual_ips(&self.ledger))
-            .await
-        {
+        self.set_virtual_ips().await;
+        Ok(diff.summary)
+    }
+
+    /// Gives the twins the addresses of services and pools.
+    async fn set_virtual_ips(&self) {
+        let wanted = virtual_ips(&self.ledger);
+        if let Err(error) = self.netlink.set_virtual_ips(&wanted).await {
             log::error!("virtual addresses: {}", chain(&error));
         }
-        Ok(diff.summary)
     }
 
     /// Whether ports that are new or changed would work, for the message.
@@ -384,8 +397,14 @@ impl Control {
         for real in round.cut {
             self.director.cut(real);
         }
-        if round.changed {
+        let locals = self
+            .removed_locals
+            .look(&mut self.ledger, &self.stats, seen);
+        if round.changed || locals {
             self.publish();
+        }
+        if locals {
+            self.set_virtual_ips().await;
         }
         self.round = self.round.wrapping_add(1);
         if self.round.is_multiple_of(ROUNDS_PER_REFRESH) {
@@ -434,6 +453,8 @@ fn virtual_ips(ledger: &Ledger) -> Vec<Addr> {
         .services()
         .filter(|service| !service.deleted)
         .filter_map(|service| service.key.virtual_ip())
+        // Removed ones too: their connections still need neighbours that find them.
+        .chain(ledger.locals().addresses().map(|local| local.addr))
         .collect();
     list.sort_unstable();
     list.dedup();

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use engine::stats::Stats;
-use model::ids::RealId;
+use model::ids::{LocalId, RealId};
 use model::ledger::Ledger;
 use model::op::Op;
 use model::service::{RealState, ServiceKey};
@@ -107,6 +107,42 @@ impl Retirees {
             }
         }
         round
+    }
+}
+
+/// Local addresses that are in no pool any more, but still have connections.
+#[derive(Debug, Default)]
+pub(super) struct RemovedLocals {
+    /// The first generation in which each took no new one.
+    known: HashMap<LocalId, u64>,
+}
+
+impl RemovedLocals {
+    /// As [`Retirees::forget_returned`].
+    pub(super) fn forget_returned(&mut self, ledger: &Ledger) {
+        let removed = |id: &LocalId| ledger.locals().get(*id).is_some_and(|local| !local.live);
+        self.known.retain(|id, _| removed(id));
+    }
+
+    /// Frees the slots of those that no worker has a connection on. `seen` is the generation that
+    /// all workers have read. Returns whether the ledger changed.
+    pub(super) fn look(&mut self, ledger: &mut Ledger, stats: &Stats, seen: u64) -> bool {
+        let removed: Vec<LocalId> = ledger
+            .locals()
+            .addresses()
+            .filter(|local| !local.live)
+            .map(|local| local.id)
+            .collect();
+        self.known.retain(|id, _| removed.contains(id));
+        let published = ledger.generation();
+        let mut changed = false;
+        for id in removed {
+            let since = *self.known.entry(id).or_insert(published);
+            if seen >= since && stats.local_flows(id) == 0 {
+                changed |= ledger.release_local(id);
+            }
+        }
+        changed
     }
 }
 

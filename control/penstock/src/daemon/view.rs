@@ -186,6 +186,7 @@ pub(super) fn ports(control: &Control) -> api::Ports {
     let spread = match control.director.spread {
         Spread::Single => "single",
         Spread::ClientHash { .. } => "software",
+        Spread::Rss(_) => "rss",
     };
     let ports = control.config.ports.iter().zip(&control.director.ports);
     let ports = ports.map(|(settings, port)| {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+mod rss;
+
 use std::format;
 use std::vec::Vec;
 

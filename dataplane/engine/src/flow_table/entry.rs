@@ -60,12 +60,13 @@ impl FlowFlags {
     /// The entry holds a connection; kept by the table.
     pub(super) const LIVE: Self = Self(1 << 15);
 
-    /// Three bits of forwarding mode. Numbers as `IP_VS_CONN_F_FWD_MASK`; FullNAT, which the kernel
-    /// has not, will be 5, local 1, bypass 4.
+    /// Three bits of forwarding mode. Numbers as `IP_VS_CONN_F_FWD_MASK`, of which local is 1 and
+    /// bypass 4; the kernel has no FullNAT.
     const MODE_MASK: u16 = 0b111;
     const MODE_NAT: u16 = 0;
     const MODE_TUN: u16 = 2;
     const MODE_DR: u16 = 3;
+    const MODE_FULLNAT: u16 = 5;
     /// What only the table may change.
     const OF_TABLE: u16 = Self::OUTBOUND_INDEXED.0 | Self::LIVE.0;
 
@@ -76,6 +77,7 @@ impl FlowFlags {
             ForwardMode::Nat => Self::MODE_NAT,
             ForwardMode::Dr => Self::MODE_DR,
             ForwardMode::Tun => Self::MODE_TUN,
+            ForwardMode::FullNat => Self::MODE_FULLNAT,
         })
     }
 
@@ -86,8 +88,16 @@ impl FlowFlags {
         match self.0 & Self::MODE_MASK {
             Self::MODE_DR => ForwardMode::Dr,
             Self::MODE_TUN => ForwardMode::Tun,
+            Self::MODE_FULLNAT => ForwardMode::FullNat,
             _ => ForwardMode::Nat,
         }
+    }
+
+    /// Whether a local address and port are part of the outbound key.
+    #[must_use]
+    #[inline]
+    pub const fn is_local(self) -> bool {
+        self.0 & Self::MODE_MASK == Self::MODE_FULLNAT
     }
 
     /// Whether all of `flags` are set.
@@ -313,6 +323,24 @@ impl HotEntry {
         )
     }
 
+    /// Whether `key` is of a packet from the server to the flow's local address and port.
+    pub(super) fn is_answer(
+        &self,
+        key: &FlowKey,
+        (local_ip, lport): (Addr, u16),
+        real: impl FnOnce(RealId) -> Option<(Addr, u16)>,
+    ) -> bool {
+        let Some((real_ip, rport)) = real(self.real()) else {
+            return false;
+        };
+        let rport = if rport == 0 { self.vport } else { rport };
+        let ports = difference(rport, key.source_port, lport, key.destination_port);
+        same(
+            [(real_ip, key.source), (local_ip, key.destination)],
+            ports | u32::from(self.protocol ^ key.protocol),
+        )
+    }
+
     #[inline]
     pub(super) const fn is_live(&self) -> bool {
         self.flags.contains(FlowFlags::LIVE)
@@ -361,7 +389,9 @@ pub struct ColdEntry {
     /// Place in the table of TCP sequence corrections (one-based; 0 = none); of a data connection,
     /// which has none, its server's port.
     pub sequence_adjust: u32,
-    /// Place in the table of local addresses of FullNAT (one-based; 0 = none).
+    /// Of a flow with FullNAT its local port (low half) and the block it came from
+    /// ([`Lease`](crate::local_ports::Lease)); of a template with a Call-ID the place of that; else
+    /// 0.
     pub local: u32,
     /// Of a template the number of its children, of a child the place of its template,
     /// of a data connection that of its control connection (one-based; 0 = none).

@@ -67,6 +67,7 @@ pub(crate) fn nat(inbound: FlowKey, to: RealId) -> NewFlow {
         state: 1,
         timeout_ms: 60_000,
         now_ms: 5,
+        lease: None,
     }
 }
 

@@ -7,6 +7,7 @@ mod echo;
 mod errors;
 mod fragments;
 mod full;
+mod fullnat;
 mod ipsec;
 mod listen;
 mod local;

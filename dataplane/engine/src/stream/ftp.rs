@@ -198,6 +198,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             state: listen.number(),
             timeout_ms: listen.timeout_ms(&cx.snapshot.timeouts),
             now_ms: cx.now_ms(),
+            lease: None,
         };
         let id = self.insert(&new, data.rport, server, cx)?;
         if let Some(cold) = self.flows.cold_mut(id) {

@@ -14,6 +14,7 @@ use model::addr::{Addr, Mac, Prefix};
 use model::classifier::MarkRule;
 use model::fib::Route;
 use model::ids::{IfaceId, PortId};
+use model::local::{LocalUse, PoolSpec};
 use model::op::{Op, OpError};
 use model::service::{
     ClientAddress, ForwardMode, Helper, Listen, Mark, Persistence, PersistenceEngine, PortRange,
@@ -155,12 +156,14 @@ impl<'a> Line<'a> {
         let helper = words.clone().find(|word| **word == "ftp");
         let helper = helper.map(|_| Helper::Ftp);
         let quic = words.clone().find_map(|word| word.strip_prefix("quic="));
+        let local_pool = words.clone().find_map(|word| word.strip_prefix("pool="));
         let flags = words.filter_map(|word| SchedulerFlags::from_name(word));
         ServiceSpec {
             scheduler,
             flags: flags.fold(SchedulerFlags::NONE, SchedulerFlags::with),
             mss_clamp: mss_clamp.and_then(|bytes| bytes.parse().ok()),
             client_address,
+            local_pool: local_pool.map(Arc::from),
             persistence: self.persistence(place + 1),
             timeouts: self.own_timeouts(place + 1),
             one_packet: self.words.iter().skip(place + 1).any(|word| *word == "ops"),
@@ -203,6 +206,7 @@ impl<'a> Line<'a> {
         let mode = match self.words.get(place) {
             None | Some(&"nat") => ForwardMode::Nat,
             Some(&"dr") => ForwardMode::Dr,
+            Some(&"fullnat") => ForwardMode::FullNat,
             Some(_) => ForwardMode::Tun,
         };
         let weight = if self.words.len() > place + 1 {
@@ -215,7 +219,7 @@ impl<'a> Line<'a> {
         };
         let tunnel = match mode {
             ForwardMode::Tun => self.tunnel(place),
-            ForwardMode::Nat | ForwardMode::Dr => Tunnel::default(),
+            ForwardMode::Nat | ForwardMode::Dr | ForwardMode::FullNat => Tunnel::default(),
         };
         let id = self
             .words
@@ -362,6 +366,7 @@ impl Bench {
                 self.neighbours
                     .remove(&(IfaceId(line.get(1)), line.get::<Addr>(2)));
             }
+            Some("pool") => self.add_pool(&line),
             Some("mark") => self.mark_rules.push(line.mark_rule()),
             Some("sysctl") => {
                 if !self.tunables.set_sysctl(line.word(1), line.get(2)) {
@@ -376,6 +381,25 @@ impl Bench {
             Some(verb) => return self.apply_service_line(verb, &line),
         }
         Ok(())
+    }
+
+    /// `pool NAME ADDRESS …`: these and no others.
+    fn add_pool(&mut self, line: &Line<'_>) {
+        let name = line.word(1);
+        let addresses: Vec<Addr> = (2..line.words.len()).map(|place| line.get(place)).collect();
+        for addr in &addresses {
+            let host = Prefix::new(*addr, addr.bits());
+            self.routes.extend(host.map(|host| (host, Route::Local)));
+        }
+        self.pools.retain(|pool| *pool.name != *name);
+        self.pools.push(PoolSpec {
+            name: Arc::from(name),
+            used_for: LocalUse::Clients,
+            addresses,
+        });
+        if self.ledger.set_locals(&self.pools, &[]).is_err() {
+            line.refuse("too many local addresses");
+        }
     }
 
     fn apply_service_line(&mut self, verb: &str, line: &Line<'_>) -> Result<(), OpError> {

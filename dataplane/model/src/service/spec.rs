@@ -17,6 +17,9 @@ pub enum ForwardMode {
     Dr,
     /// Tunnelling: the packet travels inside another one; [`RealSpec::tunnel`] says how.
     Tun,
+    /// As masquerading, and the client is replaced by a local address of the director, so that
+    /// answers come back here whatever way the servers' routes lead (DPVS's FNAT).
+    FullNat,
 }
 
 impl ForwardMode {
@@ -25,7 +28,7 @@ impl ForwardMode {
     #[must_use]
     pub const fn is_one_way(self) -> bool {
         match self {
-            Self::Nat => false,
+            Self::Nat | Self::FullNat => false,
             Self::Dr | Self::Tun => true,
         }
     }
@@ -37,6 +40,7 @@ impl ForwardMode {
             Self::Nat => "nat",
             Self::Dr => "dr",
             Self::Tun => "tun",
+            Self::FullNat => "fullnat",
         }
     }
 }
@@ -65,6 +69,8 @@ pub struct ServiceSpec {
     pub helper: Option<Helper>,
     /// Whether connection ids name its servers, and how; UDP alone.
     pub quic: Option<Quic>,
+    /// The pool of local addresses for servers with FullNAT.
+    pub local_pool: Option<Arc<str>>,
 }
 
 /// How a server is told its client's address and port, which it cannot see itself.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 use std::vec::Vec;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::builder::address;
 use crate::ipv4::from_mapped;
@@ -121,4 +123,31 @@ fn nothing_hashes_to_zero_and_input_beyond_the_key_adds_nothing() {
     assert_eq!(toeplitz(&KEY, &[]), 0);
     let long = [0xa5; 100];
     assert_eq!(toeplitz(&KEY, &long), toeplitz(&KEY, &long[..36]));
+}
+
+proptest! {
+    #[test]
+    fn the_sums_of_parts_are_the_hash(
+        key in any::<[u8; 52]>(),
+        input in proptest::collection::vec(any::<u8>(), 0..48),
+        cuts in any::<[prop::sample::Index; 3]>(),
+    ) {
+        let sums = sums(&key).unwrap();
+        let mut cuts = cuts.map(|cut| cut.index(input.len() + 1));
+        cuts.sort_unstable();
+        let [a, b, c] = cuts;
+        let hash = [(0, a), (a, b), (b, c), (c, input.len())]
+            .into_iter()
+            .fold(0, |hash, (from, to)| hash ^ add(&sums, from, &input[from..to]));
+        prop_assert_eq!(hash, toeplitz(key.first_chunk().unwrap(), &input));
+    }
+}
+
+#[test]
+fn a_short_key_has_no_sums_and_a_long_one_is_cut() {
+    assert_eq!(sums(&KEY[..39]), None);
+    let mut long = KEY.to_vec();
+    long.extend([0xff; 12]);
+    assert_eq!(sums(&long), sums(&KEY));
+    assert_eq!(sums(&KEY).unwrap().len(), 72);
 }

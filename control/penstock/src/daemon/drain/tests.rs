@@ -112,3 +112,31 @@ fn a_server_that_came_back_and_leaves_again_between_two_looks_starts_anew() {
     // Workers still give it connections.
     assert!(!scene.look(back) && !scene.look(back));
 }
+
+#[test]
+fn a_removed_local_address_goes_with_its_last_connection() {
+    let hasher = Hasher::with_seeds(1, 2, 3, 4);
+    let mut ledger = Ledger::new(hasher.clone());
+    let board = Arc::new(Board::new(8));
+    let stats = Stats::new(vec![Arc::clone(&board)], hasher);
+    let mut removed = RemovedLocals::default();
+    let pool = model::local::PoolSpec {
+        name: "inside".into(),
+        used_for: model::local::LocalUse::Clients,
+        addresses: vec!["10.0.0.200".parse().unwrap()],
+    };
+    ledger.set_locals(&[pool], &[]).unwrap();
+    let id = ledger.locals().addresses().next().unwrap().id;
+    board.local(id).unwrap().add(1);
+    let generation = ledger.generation();
+    assert!(!removed.look(&mut ledger, &stats, generation));
+    ledger.set_locals(&[], &[]).unwrap();
+    let generation = ledger.snapshot().generation;
+    // A worker has not read it yet, then it has a connection.
+    assert!(!removed.look(&mut ledger, &stats, generation - 1));
+    assert!(!removed.look(&mut ledger, &stats, generation));
+    board.local(id).unwrap().set(0);
+    assert!(!removed.look(&mut ledger, &stats, generation - 1));
+    assert!(removed.look(&mut ledger, &stats, generation));
+    assert!(ledger.locals().is_empty());
+}

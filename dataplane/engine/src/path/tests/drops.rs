@@ -201,6 +201,7 @@ fn situations() -> Vec<(DropReason, Bench)> {
     );
     defence_situations(&mut case);
     fragment_situations(&mut case);
+    local_situations(&mut case);
     other_situations(&mut case);
     case(DropReason::Shutdown, "", &|bench| {
         bench.send(0, &to("10.1.0.77:1").build());
@@ -254,6 +255,35 @@ fn streams(case: &mut Case<'_>) {
         // Two bytes, one of which has the SYN's number.
         bench.send(0, &syn.flags(ACK).payload(b"ab").build());
     });
+}
+
+fn local_situations(case: &mut Case<'_>) {
+    let service = "service tcp 10.0.0.100:80 rr pool=p\nreal 10.1.0.11:80 fullnat";
+    let of = |pool: &str| format!("{pool}\n{service}");
+    case(
+        DropReason::LocalPoolMissing,
+        &of("pool p 2001:db8:1::200"),
+        &|bench| {
+            bench.send(0, &syn(1000, "10.0.0.100:80").build());
+        },
+    );
+    let two = format!("flows 70000\n{}", of("pool p 10.1.0.200"));
+    case(DropReason::LocalPortsExhausted, &two, &|bench| {
+        let ports = 65_536 - usize::from(crate::local_ports::PORT_FIRST);
+        for flow in 0..=ports {
+            let client = format!("10.0.0.9:{flow}");
+            bench.send(0, &Frame::tcp(&client, "10.0.0.100:80").flags(SYN).build());
+        }
+        assert_eq!(bench.leases(), ports);
+    });
+    case(
+        DropReason::LocalPortUnused,
+        &of("pool p 10.1.0.200"),
+        &|bench| {
+            let stranger = Frame::tcp("10.1.0.11:80", "10.1.0.200:5000").flags(SYN);
+            bench.send(1, &from_server(stranger));
+        },
+    );
 }
 
 fn other_situations(case: &mut Case<'_>) {

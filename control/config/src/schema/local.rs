@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `[[local_pool]]`: what servers see of clients under FullNAT.
+
+use super::{Change, Key, Kind, Preset, Table, section};
+
+/// The table in the file.
+pub(super) const SECTION: Key = section(
+    "local_pool",
+    Kind::Tables(&LOCAL_POOL),
+    Preset::Otherwise("no local addresses"),
+);
+
+/// The pools.
+static LOCAL_POOL: Table = Table {
+    title: "local_pool",
+    doc: "Addresses of the director that servers with forward = \"fullnat\" see as their clients.",
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Text("1 to 64 printable characters"),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "What `local_pool` of a service names.",
+            example: "\"inside\"",
+        },
+        Key {
+            name: "addresses",
+            kind: Kind::Texts("\"ADDRESS\", IPv4 or IPv6"),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Each is good for 64512 connections to one server; Linux answers ARP for them.",
+            example: "[\"10.0.0.200\", \"10.0.0.201\"]",
+        },
+    ],
+    later: &[],
+};
+
+/// A service's pool.
+pub(super) const SERVICE_POOL: Key = Key {
+    name: "local_pool",
+    kind: Kind::Text("the name of a [[local_pool]]"),
+    preset: Preset::Otherwise("none"),
+    change: Change::Live,
+    doc: "Where the local addresses for servers with forward = \"fullnat\" come from.",
+    example: "\"inside\"",
+};
+
+/// How servers learn who the client is.
+pub(super) const CLIENT_ADDRESS: Key = Key {
+    name: "client_address",
+    kind: Kind::OneOf(&["none", "proxy_v1", "proxy_v2", "toa"]),
+    preset: Preset::Text("none"),
+    change: Change::Live,
+    doc: "How servers are told who the client is: PROXY protocol or TCP option; TCP alone.",
+    example: "",
+};

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `[[local_pool]]` and `forward = "fullnat"`.
+
+use model::service::ForwardMode;
+
+use super::*;
+
+fn text(pool: &str, service: &str, server: &str) -> String {
+    format!(
+        "[director]\nname = \"lb1\"\nworkers = \"1\"\n\n{pool}\n\n[[service]]\nname = \"web\"\n\
+         listen = \"tcp://192.0.2.10:80\"\nscheduler = \"rr\"\nforward = \"fullnat\"\n{service}\n\n\
+         \x20 [[service.server]]\n  address = \"{server}\"\n"
+    )
+}
+
+const POOL: &str = "[[local_pool]]\nname = \"inside\"\n\
+                    addresses = [\"10.0.0.200\", \"10.0.0.201\"]";
+
+#[test]
+fn a_service_takes_its_local_addresses_from_a_pool() {
+    let text = text(POOL, "local_pool = \"inside\"", "10.0.0.11:8080");
+    let config = parse(&text).unwrap().config;
+    assert_eq!(config.local_pools.len(), 1);
+    assert_eq!(config.local_pools[0].addresses.len(), 2);
+    let service = &config.services[0];
+    assert_eq!(service.spec().local_pool.as_deref(), Some("inside"));
+    assert_eq!(service.servers[0].spec().mode, ForwardMode::FullNat);
+}
+
+/// The code of the only error, and the line it is on.
+#[track_caller]
+fn error(text: &str) -> (Code, usize) {
+    let report = bad(text);
+    let errors: Vec<&Diagnostic> = report.errors().collect();
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert!(errors[0].help.is_some() || errors[0].allowed.is_some());
+    (errors[0].code, errors[0].line)
+}
+
+#[test]
+fn what_cannot_work_is_refused_where_it_stands() {
+    let with = |service: &str| text(POOL, service, "10.0.0.11:8080");
+    let named = "local_pool = \"inside\"";
+    assert_eq!(error(&with("")), (Code::LocalPool, 13));
+    assert_eq!(
+        error(&with("local_pool = \"insde\"")),
+        (Code::LocalPool, 14)
+    );
+    let v6 = POOL.replace("\"10.0.0.200\", \"10.0.0.201\"", "\"2001:db8::200\"");
+    let of_v6 = text(&v6, named, "10.0.0.11:8080");
+    assert_eq!(error(&of_v6), (Code::LocalPoolFamily, 14));
+    for (pool, code) in [
+        (
+            POOL.replace("10.0.0.201", "10.0.0.200"),
+            Code::DuplicateAddress,
+        ),
+        (POOL.replace("10.0.0.201", "10.0.0.0/24"), Code::BadAddress),
+        (POOL.replace("10.0.0.201", "224.0.0.1"), Code::BadAddress),
+        (
+            format!("{POOL}\n{}", POOL.replace("10.0.0", "10.0.1")),
+            Code::DuplicateName,
+        ),
+        (POOL.replace("inside", " "), Code::BadName),
+    ] {
+        let line = if code == Code::DuplicateName { 9 } else { 7 };
+        let line = if code == Code::BadName { 6 } else { line };
+        let unnamed = text(&pool, "", "10.0.0.11:8080").replace("fullnat", "nat");
+        assert_eq!(error(&unnamed), (code, line), "{pool}");
+    }
+}
+
+#[test]
+fn a_local_address_is_nothing_else() {
+    let named = "local_pool = \"inside\"";
+    let server = text(POOL, named, "10.0.0.200:80");
+    assert_eq!(error(&server), (Code::LocalAddress, 17));
+    let vip = text(POOL, named, "10.0.0.11:80").replace("192.0.2.10", "10.0.0.201");
+    assert_eq!(error(&vip), (Code::LocalAddress, 11));
+}
+
+#[test]
+fn a_change_of_a_pool_is_live_and_told() {
+    let old = text(POOL, "local_pool = \"inside\"", "10.0.0.11:8080");
+    let new = old.replace("10.0.0.201", "10.0.0.202");
+    let [old, new] = [old, new].map(|text| parse(&text).unwrap().config);
+    let diff = crate::diff(&old, &new);
+    assert!(diff.ops.is_empty() && diff.restart.is_empty());
+    assert_eq!(
+        diff.summary,
+        [
+            "- local_pool inside 10.0.0.200 10.0.0.201",
+            "+ local_pool inside 10.0.0.200 10.0.0.202"
+        ]
+    );
+}
