@@ -126,7 +126,8 @@ fn first_packet(number: u32) -> Frame {
     let mixed = number.wrapping_mul(0x9e37_79b1);
     let port = 1024 + mixed % 60_000;
     if number.is_multiple_of(8) {
-        let client = format!("[2001:db8:9:{:x}::{number:x}]:{port}", mixed >> 16);
+        let (high, low) = (number >> 16, number & 0xffff);
+        let client = format!("[2001:db8:9:{:x}::{high:x}:{low:x}]:{port}", mixed >> 16);
         return Frame::udp(&client, "[2001:db8::100]:53").payload(b"query");
     }
     let [_, a, b, c] = number.to_be_bytes();
