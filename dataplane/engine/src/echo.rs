@@ -44,7 +44,14 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let Some(reply) = echo::turn(&mut packet, parsed, self.ident) else {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         };
-        if too_big(packet.bytes(), &reply, hop, cx.snapshot).is_some() {
+        if too_big(
+            packet.bytes(),
+            &reply,
+            (hop, Addr::from_octets(reply.destination)),
+            cx.snapshot,
+        )
+        .is_some()
+        {
             return self.discard(packet, DropReason::MtuExceeded, cx);
         }
         self.board.worker.icmp_echoes.add(1);

@@ -13,7 +13,7 @@ use wire::packet::{Kind, Parsed, parse};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowKey, FlowMemory};
 use crate::forward::icmp_error::{self, Trouble};
-use crate::forward::{fragment, link, nat};
+use crate::forward::{fragment, link, nat, xlat};
 use crate::verdict::{DropReason, PuntClass, Verdict};
 use crate::waiting::{Held, QueueFull, Resolve};
 
@@ -243,6 +243,12 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     }
 }
 
+/// Whether a packet goes to an address of the other family, so that it has to be translated.
+#[inline]
+pub(crate) fn crosses(parsed: &Parsed, to: Addr) -> bool {
+    to.is_v4() != (parsed.kind == Kind::Ipv4)
+}
+
 /// The interface a hop leaves by.
 pub(crate) fn egress(hop: Hop, snapshot: &Snapshot) -> Option<&Interface> {
     let iface: IfaceId = match hop {
@@ -253,9 +259,18 @@ pub(crate) fn egress(hop: Hop, snapshot: &Snapshot) -> Option<&Interface> {
     snapshot.interfaces.get(iface)
 }
 
-/// The MTU of the next link, if the packet is larger and must not be cut: IPv6, or IPv4 with DF.
-pub(crate) fn too_big(bytes: &[u8], parsed: &Parsed, hop: Hop, snapshot: &Snapshot) -> Option<u32> {
+/// The MTU to be told to the sender, if the packet is larger than the next link, on its way to `to`,
+/// and must not be cut: IPv6, or IPv4 with DF.
+pub(crate) fn too_big(
+    bytes: &[u8],
+    parsed: &Parsed,
+    (hop, to): (Hop, Addr),
+    snapshot: &Snapshot,
+) -> Option<u32> {
     let mtu = egress(hop, snapshot)?.mtu;
+    if crosses(parsed, to) {
+        return xlat::too_big(bytes, parsed, mtu);
+    }
     let longest = if parsed.piece_len > 0 {
         parsed.piece_len.into()
     } else {

@@ -7,17 +7,24 @@
 //!   RIP:rport > LIP:lport      becomes   VIP:vport    > client:cport
 //! ```
 //!
-//! The local port is such that its answers come to this worker ([`crate::local_ports`]).
+//! The local port is such that its answers come to this worker ([`crate::local_ports`]). The local
+//! address is of the server's family; if that is not the client's, packets are translated on their
+//! way (NAT64 and its mirror, [`xlat`]).
 
 use model::addr::Addr;
+use model::fib::Hop;
 use model::local::LocalUse;
 use model::service::RealServer;
+use model::snapshot::Interface;
 use wire::buffer::{PacketBuf, PacketPool};
-use wire::packet::{Parsed, Quote};
+use wire::packet::{Kind, Parsed, Quote};
 
+use crate::egress::{crosses, egress};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{FlowId, FlowKey, FlowMemory};
-use crate::forward::fullnat;
+use crate::forward::fullnat::{self, Ends};
+use crate::forward::xlat;
+use crate::forward::xlat::icmp::{Mtus, translate_error};
 use crate::local_ports::{BLOCKS_MAX, Lease, NoPort, Peer};
 use crate::verdict::DropReason;
 
@@ -77,27 +84,92 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         }
     }
 
-    /// Makes a client's packet one of the director's to the server. `false` if it cannot be.
-    pub(crate) fn to_server(
-        &self,
-        packet: &mut B,
+    /// Sends a client's packet to the server as one of the director's.
+    pub(crate) fn send_to_server<P>(
+        &mut self,
+        packet: B,
         parsed: &Parsed,
-        id: FlowId,
-        real: (Addr, u16),
-    ) -> bool {
-        let local = self.flows.local_end(id);
-        local.is_some_and(|local| fullnat::rewrite(packet, parsed, (local, real)))
+        (id, real): (FlowId, (Addr, u16)),
+        hop: Hop,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        match self.flows.local_end(id) {
+            Some(local) => self.send_between(packet, parsed, (local, real), hop, cx),
+            None => self.discard(packet, DropReason::LocalPoolMissing, cx),
+        }
     }
 
     /// The same of an ICMP error.
-    pub(crate) fn error_to_server(
-        &self,
-        packet: &mut B,
+    pub(crate) fn send_error_to_server<P>(
+        &mut self,
+        packet: B,
         parsed: &Parsed,
-        (quote, id): (&Quote, FlowId),
-        real: (Addr, u16),
-    ) -> bool {
-        let local = self.flows.local_end(id);
-        local.is_some_and(|local| fullnat::rewrite_error(packet, parsed, quote, (local, real)))
+        (quote, (id, real)): (&Quote, (FlowId, (Addr, u16))),
+        way: (&Interface, Hop),
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        match self.flows.local_end(id) {
+            Some(local) => self.send_error_between(packet, parsed, (quote, (local, real)), way, cx),
+            None => self.discard(packet, DropReason::LocalPoolMissing, cx),
+        }
+    }
+
+    /// Gives a packet both ends, in the family of these, and sends it.
+    pub(crate) fn send_between<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        ends: Ends,
+        hop: Hop,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        if !crosses(parsed, ends.0.0) {
+            if fullnat::rewrite(&mut packet, parsed, ends) {
+                return self.transmit(packet, parsed, hop, cx);
+            }
+            return self.discard(packet, DropReason::RxMalformedL4, cx);
+        }
+        self.ident = self.ident.wrapping_add(1);
+        match xlat::translate(&mut packet, parsed, &ends.into(), self.ident) {
+            Ok(parsed) => self.transmit(packet, &parsed, hop, cx),
+            Err(reason) => self.discard(packet, reason, cx),
+        }
+    }
+
+    /// Gives an ICMP error both ends, and the packet it quotes the same in exchange, all in the
+    /// family of these, and sends it on from one link to the next.
+    pub(crate) fn send_error_between<P>(
+        &mut self,
+        mut packet: B,
+        parsed: &Parsed,
+        (quote, ends): (&Quote, Ends),
+        (ingress, hop): (&Interface, Hop),
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        if !crosses(parsed, ends.0.0) {
+            if fullnat::rewrite_error(&mut packet, parsed, quote, ends) {
+                return self.transmit(packet, parsed, hop, cx);
+            }
+            return self.discard(packet, DropReason::RxMalformedL4, cx);
+        }
+        let next = egress(hop, cx.snapshot).map_or(u32::MAX, |iface| iface.mtu);
+        let (v4, v6) = match parsed.kind {
+            Kind::Ipv4 => (ingress.mtu, next),
+            Kind::Ipv6 | Kind::Arp | Kind::Other(_) => (next, ingress.mtu),
+        };
+        let quoted = (ends.1, ends.0).into();
+        let ends = (&ends.into(), &quoted);
+        match translate_error(&mut packet, parsed, quote, ends, Mtus { v4, v6 }) {
+            Ok(parsed) => self.transmit(packet, &parsed, hop, cx),
+            Err(reason) => self.discard(packet, reason, cx),
+        }
     }
 }

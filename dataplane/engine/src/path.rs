@@ -29,7 +29,7 @@ use crate::egress::{egress_address, own_address, too_big};
 use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
-use crate::forward::{fullnat, lower_ttl, mss, nat, options};
+use crate::forward::{lower_ttl, mss, nat, options};
 use crate::home::Decision;
 use crate::ipsec;
 use crate::local_ports::PORT_FIRST;
@@ -280,7 +280,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
                 self.tunnel_too_big(&packet, parsed, real, hop, (cx.snapshot, cx.now))
             }
             ForwardMode::Nat | ForwardMode::Dr | ForwardMode::FullNat => {
-                too_big(packet.bytes(), parsed, hop, cx.snapshot)
+                let to = (hop, real.key.real_ip);
+                too_big(packet.bytes(), parsed, to, cx.snapshot)
             }
         };
         if let Some(mtu) = too_big {
@@ -328,7 +329,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             }
             ForwardMode::FullNat => {
                 let real = (real.key.real_ip, flow.rport);
-                self.to_server(&mut packet, parsed, way.id, real)
+                return self.send_to_server(packet, parsed, (way.id, real), hop, cx);
             }
         };
         if !rewritten {
@@ -352,7 +353,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::RealDeleted, cx);
         };
         let hop = self.hop(id, Direction::Outbound, flow.client_ip, cx);
-        let Some(mut packet) = self.let_travel(packet, parsed, ingress, hop, cx) else {
+        let to = (hop, flow.client_ip);
+        let Some(mut packet) = self.let_travel(packet, parsed, ingress, to, cx) else {
             return;
         };
         self.account(id, Direction::Outbound, real, (&packet, parsed), cx);
@@ -387,12 +389,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             client_ip, cport, ..
         } = way.flow;
         let service = (way.flow.virtual_ip, way.flow.vport);
-        let rewritten = if way.flow.mode == ForwardMode::FullNat {
-            fullnat::rewrite(&mut packet, parsed, (service, (client_ip, cport)))
-        } else {
-            nat::rewrite(&mut packet, parsed, nat::End::Source, service)
-        };
-        if !rewritten {
+        if way.flow.mode == ForwardMode::FullNat {
+            let ends = (service, (client_ip, cport));
+            return self.send_between(packet, parsed, ends, way.hop, cx);
+        }
+        if !nat::rewrite(&mut packet, parsed, nat::End::Source, service) {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
         self.transmit(packet, parsed, way.hop, cx);
@@ -440,19 +441,20 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         if cx.snapshot.tunables.nat_icmp_send && defence::is_stray(packet.bytes(), parsed, cx) {
             return self.refuse_stray(packet, parsed, ingress, cx);
         }
-        if let Some(packet) = self.let_travel(packet, parsed, ingress, hop, cx) {
+        let to = (hop, Addr::from_octets(parsed.destination));
+        if let Some(packet) = self.let_travel(packet, parsed, ingress, to, cx) {
             self.transmit(packet, parsed, hop, cx);
         }
     }
 
     /// Lowers the TTL and looks at the size, as Linux's `ip_forward`; answers and drops a packet
-    /// that may not go on.
+    /// that may not go on, by that hop, to that address.
     pub(crate) fn let_travel<P>(
         &mut self,
         mut packet: B,
         parsed: &Parsed,
         ingress: &Interface,
-        hop: Hop,
+        (hop, to): (Hop, Addr),
         cx: &mut Context<'_, P>,
     ) -> Option<B>
     where
@@ -460,7 +462,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     {
         let (trouble, reason) = if parsed.ttl <= 1 {
             (Trouble::TtlExceeded, DropReason::TtlExpired)
-        } else if let Some(mtu) = too_big(packet.bytes(), parsed, hop, cx.snapshot) {
+        } else if let Some(mtu) = too_big(packet.bytes(), parsed, (hop, to), cx.snapshot) {
             (Trouble::TooBig(mtu), DropReason::MtuExceeded)
         } else if lower_ttl(&mut packet, parsed) {
             let own = || egress_address(hop, Addr::from_octets(parsed.destination), cx.snapshot);

@@ -29,7 +29,7 @@ use crate::engine::{Context, Engine};
 use crate::flow_table::{Direction, FlowId, FlowKey, FlowMemory};
 use crate::forward::icmp_error::Trouble;
 use crate::forward::tun_icmp::{self, Inside};
-use crate::forward::{fullnat, icmp_translate, lower_ttl, nat, options};
+use crate::forward::{icmp_translate, lower_ttl, nat, options};
 use crate::ipsec;
 use crate::path::local_class;
 use crate::verdict::DropReason;
@@ -152,7 +152,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::TtlExpired, cx);
         }
         let tunnelled = flow.mode == ForwardMode::Tun;
-        if !tunnelled && too_big(packet.bytes(), parsed, hop, cx.snapshot).is_some() {
+        let to = (hop, real.key.real_ip);
+        if !tunnelled && too_big(packet.bytes(), parsed, to, cx.snapshot).is_some() {
             return self.discard(packet, DropReason::MtuExceeded, cx);
         }
         if parsed.has_options && !options::record_route(&mut packet, parsed, flow.virtual_ip) {
@@ -169,7 +170,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             ForwardMode::Nat => {
                 icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Destination, to)
             }
-            ForwardMode::FullNat => self.error_to_server(&mut packet, parsed, (quote, id), to),
+            ForwardMode::FullNat => {
+                let about = (quote, (id, to));
+                return self.send_error_to_server(packet, parsed, about, (ingress, hop), cx);
+            }
             ForwardMode::Dr | ForwardMode::Tun => true,
         };
         if !done {
@@ -194,7 +198,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::RealDeleted, cx);
         };
         let hop = cx.snapshot.fib.hop(flow.client_ip);
-        let Some(mut packet) = self.let_travel(packet, parsed, ingress, hop, cx) else {
+        let to = (hop, flow.client_ip);
+        let Some(mut packet) = self.let_travel(packet, parsed, ingress, to, cx) else {
             return;
         };
         // Of the message alone: the TTL that was just lowered is not in its sum.
@@ -206,16 +211,11 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             self.renumber_quote(&mut packet, parsed, quote, (id, Direction::Outbound));
         }
         let service = (flow.virtual_ip, flow.vport);
-        let client = (flow.client_ip, flow.cport);
-        let done = match flow.mode {
-            ForwardMode::FullNat => {
-                fullnat::rewrite_error(&mut packet, parsed, quote, (service, client))
-            }
-            ForwardMode::Nat | ForwardMode::Dr | ForwardMode::Tun => {
-                icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Source, service)
-            }
-        };
-        if !done {
+        if flow.mode == ForwardMode::FullNat {
+            let about = (quote, (service, (flow.client_ip, flow.cport)));
+            return self.send_error_between(packet, parsed, about, (ingress, hop), cx);
+        }
+        if !icmp_translate::rewrite(&mut packet, parsed, quote, nat::End::Source, service) {
             return self.discard(packet, DropReason::RxMalformedL4, cx);
         }
         self.transmit(packet, parsed, hop, cx);

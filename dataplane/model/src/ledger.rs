@@ -629,10 +629,11 @@ impl Ledger {
     }
 }
 
-/// Whether a server's family fits its service: a tunnel alone carries either in either
-/// (`ip_vs_new_dest`: "We only allow mixed families for tunnel").
+/// Whether a server's family fits its service: a tunnel carries either in either
+/// (`ip_vs_new_dest`: "We only allow mixed families for tunnel"), and FullNAT translates.
 fn may_serve(service: ServiceKey, real: RealKey, mode: ForwardMode) -> bool {
-    mode == ForwardMode::Tun || service.is_v4() == real.real_ip.is_v4()
+    matches!(mode, ForwardMode::Tun | ForwardMode::FullNat)
+        || service.is_v4() == real.real_ip.is_v4()
 }
 
 fn check_thresholds(service: ServiceKey, real: RealKey, spec: RealSpec) -> Result<(), OpError> {

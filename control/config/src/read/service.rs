@@ -279,7 +279,9 @@ impl Reader<'_, '_> {
     ) -> Option<()> {
         let family = |is_v4| if is_v4 { "IPv4" } else { "IPv6" };
         let (real_v4, vip_v4) = (real.is_v4(), service.is_v4());
-        let mixed = real_v4 != vip_v4 && forward != ForwardMode::Tun;
+        // FullNAT translates, if its pool has an address of the server's family: see `local`.
+        let carried = matches!(forward, ForwardMode::Tun | ForwardMode::FullNat);
+        let mixed = real_v4 != vip_v4 && !carried;
         let found = if mixed {
             Diagnostic::new(
                 Code::FamilyMismatch,
@@ -292,8 +294,8 @@ impl Reader<'_, '_> {
             )
             .allowed(format!("an {} address", family(vip_v4)))
             .help(
-                "put servers of the other family under a service of their own, or behind a tunnel \
-                 (forward = \"tun\")",
+                "put servers of the other family under a service of their own, behind a tunnel \
+                 (forward = \"tun\"), or have packets translated (forward = \"fullnat\")",
             )
         } else if service.virtual_ip() == Some(real) {
             let message = format!("server {real} is the address of its own service {service}");

@@ -93,3 +93,24 @@ fn a_change_of_a_pool_is_live_and_told() {
         ]
     );
 }
+
+#[test]
+fn a_server_of_the_other_family_needs_a_local_address_of_its_own() {
+    let named = "local_pool = \"inside\"";
+    let nat64 = |server: &str| {
+        text(POOL, named, server).replace("tcp://192.0.2.10:80", "tcp://[2001:db8::10]:80")
+    };
+    let config = parse(&nat64("10.0.0.11:8080")).unwrap().config;
+    assert_eq!(config.services[0].servers.len(), 1);
+    // The pool has IPv4 addresses only.
+    let of_v6 = nat64("[2001:db8:1::11]:8080");
+    assert_eq!(error(&of_v6), (Code::LocalPoolFamily, 14));
+    // The mirror of it.
+    let v6 = POOL.replace("\"10.0.0.200\", \"10.0.0.201\"", "\"2001:db8::200\"");
+    assert!(parse(&text(&v6, named, "[2001:db8:1::11]:8080")).is_ok());
+    // Masquerading alone translates nothing.
+    let nat = nat64("10.0.0.11:8080")
+        .replace("fullnat", "nat")
+        .replace(named, "");
+    assert_eq!(error(&nat).0, Code::FamilyMismatch);
+}

@@ -29,6 +29,7 @@ use wire::sctp::SctpMut;
 use wire::udp::Udp;
 
 use self::header::Header;
+use super::fullnat;
 use super::nat::{self, End};
 use crate::verdict::DropReason;
 
@@ -103,6 +104,15 @@ pub fn translate<B: PacketBuf>(
     out.tcp_flags = parsed.tcp_flags;
     out.piece_len = pieces_of(parsed, &header);
     Ok(out)
+}
+
+impl From<fullnat::Ends> for Ends {
+    fn from((source, destination): fullnat::Ends) -> Self {
+        Self {
+            source,
+            destination,
+        }
+    }
 }
 
 impl Ends {

@@ -18,6 +18,7 @@ mod quic;
 mod sctp;
 mod services;
 mod transit;
+mod translated;
 mod vlans;
 
 pub(crate) use std::string::String;

@@ -21,9 +21,6 @@ const OF_THE_WORKER: [DropReason; 9] = [
 /// The reasons that end several packets at once; see `fragments`.
 const OF_SEVERAL: [DropReason; 2] = [DropReason::FragmentOverlap, DropReason::FragmentTooMany];
 
-/// See `forward::xlat`.
-const OF_TRANSLATION: [DropReason; 1] = [DropReason::Untranslatable];
-
 /// Frames that are dropped for what they are.
 fn bad_frames() -> Vec<(Vec<u8>, DropReason)> {
     let syn = || syn(1000, "10.0.0.100:80");
@@ -267,6 +264,15 @@ fn local_situations(case: &mut Case<'_>) {
             bench.send(0, &syn(1000, "10.0.0.100:80").build());
         },
     );
+    case(
+        DropReason::Untranslatable,
+        "pool p 10.1.0.200\nservice udp [2001:db8::100]:53 rr pool=p\nreal 10.1.0.11:53 fullnat",
+        &|bench| {
+            let query = Frame::udp("[2001:db8::9]:1000", "[2001:db8::100]:53");
+            let bent = query.extension(IpProtocol::ROUTING, &[3, 1, 0, 0, 0, 0]);
+            bench.send(0, &bent.build());
+        },
+    );
     let two = format!("flows 70000\n{}", of("pool p 10.1.0.200"));
     case(DropReason::LocalPortsExhausted, &two, &|bench| {
         let ports = 65_536 - usize::from(crate::local_ports::PORT_FIRST);
@@ -341,7 +347,6 @@ fn every_reason_is_made_by_a_test_here_or_is_the_workers() {
         .chain(situations().into_iter().map(|(reason, _)| reason))
         .chain(OF_THE_WORKER)
         .chain(OF_SEVERAL)
-        .chain(OF_TRANSLATION)
         .collect();
     for reason in DropReason::ALL {
         assert!(made.contains(reason), "{}", reason.name());
