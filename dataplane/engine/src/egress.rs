@@ -259,7 +259,7 @@ pub(crate) fn egress(hop: Hop, snapshot: &Snapshot) -> Option<&Interface> {
     snapshot.interfaces.get(iface)
 }
 
-/// The MTU to be told to the sender, if the packet is larger than the next link, on its way to `to`,
+/// The MTU to be told to the sender, if the packet is larger than the next link on its way to `to`
 /// and must not be cut: IPv6, or IPv4 with DF.
 pub(crate) fn too_big(
     bytes: &[u8],

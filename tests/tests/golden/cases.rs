@@ -9,6 +9,7 @@ use wire::tcp::flags::{ACK, FIN, PSH, RST, SYN};
 use super::Record;
 
 pub(super) mod matrix;
+mod nat64;
 mod related;
 
 /// A case as its files are written from.
@@ -133,6 +134,7 @@ pub(super) fn all() -> Vec<Case> {
         linux(),
         related::all(),
         matrix::all(),
+        nat64::all(),
     ]
     .into_iter()
     .flatten()

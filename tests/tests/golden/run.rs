@@ -81,6 +81,13 @@ fn lines(config: &Config) -> String {
             id += 1;
         }
     }
+    for pool in &config.local_pools {
+        write!(lines, "pool {}", pool.name).unwrap();
+        for address in &pool.addresses {
+            write!(lines, " {address}").unwrap();
+        }
+        lines.push('\n');
+    }
     lines
 }
 
