@@ -24,8 +24,9 @@ const FOLD_AGAIN: Duration = Duration::from_millis(5);
 const FOLD_LATEST: Duration = Duration::from_millis(10);
 /// Servers whose counts in other workers are read between two bursts.
 const FOLDS_A_TICK: usize = 64;
-/// Services that are brought up to a new snapshot between two bursts.
-const SYNCS_A_TICK: usize = 128;
+/// Services that are brought up to a new snapshot between two bursts: 2 µs each where lblc's tables
+/// come or go.
+const SYNCS_A_TICK: usize = 32;
 /// Places of trees that are built at a pick or between two bursts.
 const PLACES_A_STEP: usize = 512;
 
