@@ -134,6 +134,8 @@ codes! {
     LocalPoolFamily = "PS0351",
     /// A local address that is something else too.
     LocalAddress = "PS0352",
+    /// An SNAT rule that can do nothing.
+    SnatRule = "PS0353",
     /// A rule that no packet can fit.
     MarkFamily = "PS0332",
     /// A server id of the wrong length, or in a service that reads no connection ids.

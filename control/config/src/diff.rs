@@ -45,6 +45,7 @@ pub fn diff(running: &Config, new: &Config) -> Diff {
     diff.settings(running, new);
     diff.tunnels(running, new);
     diff.local_pools(running, new);
+    diff.snats(running, new);
     diff.marks(running, new);
     diff.services(running, new);
     diff
@@ -66,6 +67,7 @@ impl Config {
             tunnels: new.tunnels,
             ports: self.ports.clone(),
             local_pools: new.local_pools.clone(),
+            snats: new.snats.clone(),
             marks: new.marks.clone(),
             services: new.services.clone(),
         }
@@ -89,6 +91,14 @@ impl Diff {
         let change = change("tunnels.pmtu_disc", &pmtu_disc(running), &pmtu_disc(new));
         self.summary
             .extend(change.map(|change| format!("~ {change}")));
+    }
+
+    fn snats(&mut self, running: &Config, new: &Config) {
+        if running.snats != new.snats {
+            let (old, new) = (running.snats.len(), new.snats.len());
+            self.summary
+                .push(format!("~ snat: {old} rules -> {new} rules, not the same"));
+        }
     }
 
     fn local_pools(&mut self, running: &Config, new: &Config) {

@@ -40,7 +40,7 @@ pub use reference::reference;
 pub use schema::{ADDRESSES_MAX, BOND_MEMBERS_MAX, PORTS_MAX};
 pub use types::{
     Api, Bond, BondMode, Config, Director, HugePages, Idle, Limits, Lvs, Port, PuntPps, Server,
-    Service, Timeouts, Tunnels, Vlan,
+    Service, Snat, Timeouts, Tunnels, Vlan,
 };
 
 use crate::diagnostic::Place;

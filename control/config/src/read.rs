@@ -10,6 +10,7 @@ mod port;
 mod quic;
 mod scheduler;
 mod service;
+mod snat;
 mod stream;
 mod tunnel;
 
@@ -46,6 +47,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
     let tunnels = reader.tunnels(&root);
     let ports = reader.ports(&root);
     let local_pools = reader.local_pools(&root);
+    let snats = reader.snats(&root);
     let marks = reader.marks(&root);
     let services = reader.services(&root);
     Some(Config {
@@ -57,6 +59,7 @@ pub(crate) fn config(findings: &mut Findings<'_>, root: &DeTable<'_>) -> Option<
         tunnels: tunnels?,
         ports: ports?,
         local_pools: local_pools?,
+        snats: snats?,
         marks: marks?,
         services: services?,
     })
@@ -74,6 +77,7 @@ struct Reader<'r, 't> {
     subnets: Option<Vec<Prefix>>,
     pools: Vec<PoolSpec>,
     pool_names: Seen<String>,
+    snat_names: Seen<String>,
     local_addresses: Seen<Addr>,
     service_names: Seen<String>,
     services: Seen<ServiceKey>,
@@ -94,6 +98,7 @@ impl<'r, 't> Reader<'r, 't> {
             subnets: Some(Vec::new()),
             pools: Vec::new(),
             pool_names: Seen::new(),
+            snat_names: Seen::new(),
             local_addresses: Seen::new(),
             service_names: Seen::new(),
             services: Seen::new(),

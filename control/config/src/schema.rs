@@ -142,6 +142,11 @@ pub(crate) static ROOT: Table = Table {
         section("tunnels", Kind::Table(&TUNNELS), DEFAULTS),
         section("port", Kind::Tables(&PORT), Preset::Otherwise("no port")),
         local::SECTION,
+        section(
+            "snat",
+            Kind::Tables(&local::SNAT),
+            Preset::Otherwise("no rules"),
+        ),
         section("mark", Kind::Tables(&MARK), Preset::Otherwise("no marks")),
         section(
             "service",

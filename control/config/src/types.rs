@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::addr::Prefix;
+use model::addr::{Addr, Prefix};
 use model::classifier::{Classifier, MarkRule};
-use model::local::PoolSpec;
+use model::ids::IfaceId;
+use model::local::{LocalUse, PoolSpec, SnatRule};
 use model::service::{
     ClientAddress, ForwardMode, Helper, Quic, QuicServerId, RealKey, RealSpec, SchedulerKind,
     ServiceKey, ServiceSpec,
@@ -38,6 +39,8 @@ pub struct Config {
     pub ports: Vec<Port>,
     /// `[[local_pool]]`.
     pub local_pools: Vec<PoolSpec>,
+    /// `[[snat]]`, in the order of the file.
+    pub snats: Vec<Snat>,
     /// `[[mark]]`, in the order of the file.
     pub marks: Vec<MarkRule>,
     /// `[[service]]`, in the order of the file.
@@ -62,6 +65,31 @@ impl Config {
     #[must_use]
     pub fn classifier(&self) -> Classifier {
         Classifier::new(self.marks.clone())
+    }
+
+    /// All pools of local addresses: those of FullNAT by their names, and one for each rule of the
+    /// SNAT gateway.
+    #[must_use]
+    pub fn pool_specs(&self) -> Vec<PoolSpec> {
+        let farm = self.snats.iter().map(|rule| PoolSpec {
+            name: rule.pool(),
+            used_for: LocalUse::Farm,
+            addresses: rule.addresses.clone(),
+        });
+        self.local_pools.iter().cloned().chain(farm).collect()
+    }
+
+    /// The rules of the SNAT gateway; `iface` knows interfaces by the names of their twins.
+    #[must_use]
+    pub fn snat_rules(&self, iface: impl Fn(&str) -> Option<IfaceId>) -> Vec<SnatRule> {
+        let rule = |snat: &Snat| SnatRule {
+            name: Arc::clone(&snat.name),
+            sources: snat.sources.clone(),
+            destinations: snat.destinations.clone(),
+            egress: snat.port.as_deref().and_then(&iface),
+            pool: snat.pool(),
+        };
+        self.snats.iter().map(rule).collect()
     }
 
     /// Seconds that the remaining connections of a server removed from `service` may last;
@@ -309,6 +337,28 @@ impl Port {
 
 pub(crate) fn vlan_name(port: &str, id: u16) -> String {
     format!("{port}.{id}")
+}
+
+/// `[[snat]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snat {
+    /// Name for people, unique.
+    pub name: Arc<str>,
+    /// Where packets come from, at least one network.
+    pub sources: Vec<Prefix>,
+    /// Where they go to; none = anywhere.
+    pub destinations: Vec<Prefix>,
+    /// The port or VLAN they leave by; `None` = any.
+    pub port: Option<String>,
+    /// Their new sources, at least one.
+    pub addresses: Vec<Addr>,
+}
+
+impl Snat {
+    /// What its pool is called among those of `[[local_pool]]`, whose names have no blank in front.
+    fn pool(&self) -> Arc<str> {
+        Arc::from(format!(" snat {}", self.name))
+    }
 }
 
 /// `[[service]]`.

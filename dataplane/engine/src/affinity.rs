@@ -31,6 +31,7 @@ use crate::flow_table::FlowKey;
 use crate::fragments::DatagramKey;
 use crate::home::Wide;
 use crate::rss;
+use crate::snat;
 
 /// The owner of a packet that is, or may become, part of a connection; `None` if any worker may
 /// handle it.
@@ -43,6 +44,7 @@ pub fn owner(key: &FlowKey, snapshot: &Snapshot) -> Option<WorkerId> {
         Sides::Service { client, homes } => of_client(key, client, *homes.first()?, snapshot),
         Sides::Client(client) => software(key.protocol, client, 0, &snapshot.spread),
         Sides::Local(used_for) => of_reply(key, used_for, &snapshot.spread),
+        Sides::Farm => of_farm(key, snapshot),
     };
     Some(owner)
 }
@@ -111,6 +113,8 @@ enum Sides<'a> {
     Client(Addr),
     /// The destination is a local address.
     Local(LocalUse),
+    /// The source is of the farm, and leaves behind a local address.
+    Farm,
 }
 
 type Homes<'a> = &'a [Home];
@@ -119,7 +123,10 @@ fn sides<'a>(key: &FlowKey, snapshot: &'a Snapshot) -> Option<Sides<'a>> {
     if let Some(local) = snapshot.locals.find(key.destination) {
         return Some(Sides::Local(local.used_for));
     }
-    let protocol = Protocol::from_number(key.protocol)?;
+    let farm = || snat::may_cover(key.source, key.destination, snapshot).then_some(Sides::Farm);
+    let Some(protocol) = Protocol::from_number(key.protocol) else {
+        return farm();
+    };
     let services = &snapshot.services;
     if let Some(service) = service_of(key, snapshot) {
         if services.keeps_clients_together(service.id) {
@@ -144,14 +151,28 @@ fn sides<'a>(key: &FlowKey, snapshot: &'a Snapshot) -> Option<Sides<'a>> {
             homes,
         });
     }
-    if protocol != Protocol::Tcp {
-        None
-    } else if services.is_helped(key.destination) {
-        Some(Sides::Client(key.source))
-    } else {
-        let helped = services.is_helped(key.source);
-        helped.then_some(Sides::Client(key.destination))
+    if protocol == Protocol::Tcp {
+        if services.is_helped(key.destination) {
+            return Some(Sides::Client(key.source));
+        }
+        if services.is_helped(key.source) {
+            return Some(Sides::Client(key.destination));
+        }
     }
+    farm()
+}
+
+/// The owner of a packet that leaves the farm. Echoes have no ports here: they, and what answers
+/// them, are all one worker's.
+fn of_farm(key: &FlowKey, snapshot: &Snapshot) -> WorkerId {
+    if Protocol::from_number(key.protocol).is_none() {
+        return modulo(0, &snapshot.spread);
+    }
+    let host = Home {
+        address: key.destination,
+        port: key.destination_port,
+    };
+    of_client(key, (key.source, key.source_port), host, snapshot)
 }
 
 /// The owner of a connection between `client` and a service with that home.

@@ -92,6 +92,10 @@ worker_counters! {
     templates,
     /// Connections that go past the servers (`cache_bypass`) in the table now, apart from `flows`.
     flows_past,
+    /// Connections of the SNAT gateway in the table now, apart from `flows`.
+    flows_snat,
+    /// Connections that the SNAT gateway opened.
+    snat_connections,
     /// Connections that ended, by timeout or by reuse.
     flows_expired,
     /// Connections that `drop_entry` ended to make room; `flows_expired` has them too.

@@ -109,6 +109,8 @@ pub struct Engine<B, M: FlowMemory> {
     /// Templates in the table.
     pub(crate) templates: u32,
     pub(crate) past: u32,
+    /// Connections of the SNAT gateway.
+    pub(crate) farm: u32,
     pub(crate) generation_of_templates: u8,
     fib_generation: u32,
     /// The snapshot that the schedulers' states are of.
@@ -209,6 +211,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             call_ids: CallIds::new(hasher.clone()),
             templates: 0,
             past: 0,
+            farm: 0,
             generation_of_templates: 0,
             boards,
             board,
@@ -306,7 +309,8 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
     /// Connections in the table.
     #[must_use]
     pub const fn flow_count(&self) -> usize {
-        self.flows.len() - self.templates as usize - self.past as usize
+        let apart = self.templates as usize + self.past as usize + self.farm as usize;
+        self.flows.len() - apart
     }
 
     /// Shows connections to `visit`, from `cursor` on, looking at no more than `max` places;
@@ -425,6 +429,10 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         };
         if hot.flags().contains(FlowFlags::TEMPLATE) {
             self.forget_template(id);
+            return true;
+        }
+        if hot.flags().contains(FlowFlags::FARM) {
+            self.forget_farm(id);
             return true;
         }
         if hot.flags().contains(FlowFlags::BYPASS) {

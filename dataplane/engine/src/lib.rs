@@ -47,6 +47,7 @@ pub mod rss;
 pub mod sched;
 pub mod sctp_state;
 pub mod sequence;
+mod snat;
 pub mod state;
 pub mod stats;
 mod stream;

@@ -35,6 +35,7 @@ use crate::ipsec;
 use crate::local_ports::PORT_FIRST;
 use crate::multihoming::Path;
 use crate::related::{self, Related};
+use crate::snat;
 use crate::state;
 use crate::stream::Way;
 use crate::verdict::{DropReason, Note, PuntClass, Verdict};
@@ -255,7 +256,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         let Some((flow, real)) = self.flow_and_real(id, cx.snapshot) else {
-            return self.follow_past(packet, parsed, ingress, id, cx);
+            return self.follow_serverless(packet, parsed, ingress, id, cx);
         };
         if real.state == RealState::Deleted {
             return self.end_at_deleted(packet, parsed, ingress, real, cx);
@@ -338,6 +339,24 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         self.transmit(packet, parsed, hop, cx);
     }
 
+    /// Takes a packet along a connection that has no real server.
+    fn follow_serverless<P>(
+        &mut self,
+        packet: B,
+        parsed: &Parsed,
+        ingress: &Interface,
+        id: FlowId,
+        cx: &mut Context<'_, P>,
+    ) where
+        P: PacketPool<Buf = B>,
+    {
+        if self.is_farms(id) {
+            self.farm_out(packet, parsed, ingress, id, cx);
+        } else {
+            self.follow_past(packet, parsed, ingress, id, cx);
+        }
+    }
+
     /// Server to client. Judged first, then counted: Linux forwards before IPVS sees it.
     fn follow_outbound<P>(
         &mut self,
@@ -350,6 +369,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         let Some((flow, real)) = self.flow_and_real(id, cx.snapshot) else {
+            if self.is_farms(id) {
+                return self.farm_back(packet, parsed, ingress, id, cx);
+            }
             return self.discard(packet, DropReason::RealDeleted, cx);
         };
         let hop = self.hop(id, Direction::Outbound, flow.client_ip, cx);
@@ -432,6 +454,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             return self.discard(packet, DropReason::LocalPortUnused, cx);
         }
         let hop = cx.snapshot.fib.hop(Addr::from_octets(parsed.destination));
+        let Some(packet) = self.gateway(packet, parsed, ingress, hop, cx) else {
+            return;
+        };
         if echo::is_ours(packet.bytes(), parsed, hop, cx.snapshot) {
             return self.answer_echo(packet, parsed, cx);
         }
@@ -521,11 +546,13 @@ fn of_a_service(parsed: &Parsed, snapshot: &Snapshot) -> bool {
     services.is_service_address(destination)
         || services.is_service_address(source)
         || snapshot.classifier.may_mark(source, destination)
+        || snapshot.locals.find(destination).is_some()
+        || snat::may_cover(source, destination, snapshot)
 }
 
 /// Whether a packet may open a connection (`tcp_conn_schedule`, `udp_conn_schedule`,
 /// `sctp_conn_schedule`).
-fn opens(bytes: &[u8], parsed: &Parsed, tunables: &Tunables) -> bool {
+pub(crate) fn opens(bytes: &[u8], parsed: &Parsed, tunables: &Tunables) -> bool {
     use crate::tcp_state::flags::{RST, SYN};
     match parsed.protocol {
         IpProtocol::TCP => {

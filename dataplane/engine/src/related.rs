@@ -117,6 +117,9 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         P: PacketPool<Buf = B>,
     {
         match direction {
+            Direction::Inbound | Direction::Outbound if self.is_farms(id) => {
+                self.relay_farm(packet, parsed, ingress, (quote, (id, direction)), cx);
+            }
             Direction::Inbound if self.is_past(id) => self.route(packet, parsed, ingress, cx),
             Direction::Inbound => self.relay_inbound(packet, parsed, ingress, (quote, id), cx),
             Direction::Outbound => self.relay_outbound(packet, parsed, ingress, (quote, id), cx),

@@ -26,7 +26,7 @@ use model::classifier::{Classifier, MarkRule};
 use model::fib::{FibBuilder, Hasher, Route};
 use model::ids::{IfaceId, LocalId, PortId, RealId, WorkerId};
 use model::ledger::Ledger;
-use model::local::PoolSpec;
+use model::local::{PoolSpec, SnatRule};
 use model::op::{Op, OpError};
 use model::service::{RealState, ServiceKey};
 use model::snapshot::{Interface, Interfaces, Snapshot, Spread, Tunables};
@@ -125,6 +125,7 @@ pub struct Bench {
     mark_rules: Vec<MarkRule>,
     fib_generation: u32,
     pools: Vec<PoolSpec>,
+    snat_rules: Vec<SnatRule>,
     /// The service that lines about servers are about.
     current: Option<ServiceKey>,
 }
@@ -163,6 +164,7 @@ impl Bench {
             mark_rules: Vec::new(),
             fib_generation: 1,
             pools: Vec::new(),
+            snat_rules: Vec::new(),
             current: None,
         };
         bench.apply(script::PICTURE);

@@ -144,7 +144,8 @@ drop_reasons! {
     DropPacket = "drop_packet",
     /// The worker has opened as many connections in this second as it may.
     NewFlowRate = "new_flow_rate",
-    /// A NAT server's packet that is of no connection, and was told so (`nat_icmp_send`).
+    /// A NAT server's packet that is of no connection, and was told so (`nat_icmp_send`); or one of
+    /// the farm that neither is of a connection nor opens one, and would leave as it is (SNAT).
     NoConnection = "no_connection",
     /// Every local port towards the connection's server is in use.
     LocalPortsExhausted = "local_ports_exhausted",

@@ -48,17 +48,7 @@ impl Reader<'_, '_> {
     }
 
     fn pool_name(&mut self, section: &Section<'_>) -> Option<Arc<str>> {
-        let Item { value, place } = section.text(self.findings, "name")?;
-        let good = !value.is_empty()
-            && value.len() <= SERVICE_NAME_MAX
-            && value.trim() == value
-            && !value.chars().any(char::is_control);
-        if !good {
-            let message = format!("{} is no name for a pool", self.seen(&place));
-            let allowed = "1 to 64 printable characters, no blank at either end";
-            self.refuse(Code::BadName, &place, message, allowed);
-            return None;
-        }
+        let Item { value, place } = self.plain_name(section, "a pool")?;
         let what = format!("pool \"{value}\"");
         self.first(
             |reader| &mut reader.pool_names,
@@ -70,7 +60,27 @@ impl Reader<'_, '_> {
         .then(|| Arc::from(value))
     }
 
-    fn local_address(&mut self, Item { value, place }: &Item<&str>) -> Option<Addr> {
+    /// A name for people.
+    pub(super) fn plain_name<'a>(
+        &mut self,
+        section: &Section<'a>,
+        kind: &str,
+    ) -> Option<Item<&'a str>> {
+        let Item { value, place } = section.text(self.findings, "name")?;
+        let good = !value.is_empty()
+            && value.len() <= SERVICE_NAME_MAX
+            && value.trim() == value
+            && !value.chars().any(char::is_control);
+        if !good {
+            let message = format!("{} is no name for {kind}", self.seen(&place));
+            let allowed = "1 to 64 printable characters, no blank at either end";
+            self.refuse(Code::BadName, &place, message, allowed);
+            return None;
+        }
+        Some(Item { value, place })
+    }
+
+    pub(super) fn local_address(&mut self, Item { value, place }: &Item<&str>) -> Option<Addr> {
         let Ok(addr) = value.parse::<Addr>() else {
             let message = format!("{} is no address", self.seen(place));
             let allowed = "an address alone, such as \"10.0.0.200\" or \"2001:db8::200\"";

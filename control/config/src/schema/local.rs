@@ -54,3 +54,52 @@ pub(super) const CLIENT_ADDRESS: Key = Key {
     doc: "How servers are told who the client is: PROXY protocol or TCP option; TCP alone.",
     example: "",
 };
+
+/// The rules of the SNAT gateway.
+pub(super) static SNAT: Table = Table {
+    title: "snat",
+    doc: "Replaces the source of the farm's own packets on their way out; the first that fits.",
+    keys: &[
+        Key {
+            name: "name",
+            kind: Kind::Text("1 to 64 printable characters"),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Name for people; unique.",
+            example: "\"outbound\"",
+        },
+        Key {
+            name: "sources",
+            kind: Kind::Texts("\"ADDRESS/LENGTH\""),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Networks of the farm.",
+            example: "[\"10.0.0.0/24\"]",
+        },
+        Key {
+            name: "destinations",
+            kind: Kind::Texts("\"ADDRESS/LENGTH\""),
+            preset: Preset::Otherwise("anywhere"),
+            change: Change::Live,
+            doc: "Where they go to.",
+            example: "[]",
+        },
+        Key {
+            name: "port",
+            kind: Kind::Text("the name of a port, or PORT.ID of a VLAN"),
+            preset: Preset::Otherwise("any"),
+            change: Change::Live,
+            doc: "What they leave by; without it, traffic within the farm that is routed here too.",
+            example: "\"front\"",
+        },
+        Key {
+            name: "addresses",
+            kind: Kind::Texts("\"ADDRESS\", IPv4 or IPv6"),
+            preset: Preset::Required,
+            change: Change::Live,
+            doc: "Their new sources; addresses that nobody else has.",
+            example: "[\"192.0.2.200\"]",
+        },
+    ],
+    later: &[],
+};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `[[local_pool]]` and `forward = "fullnat"`.
 
+use model::ids::IfaceId;
+use model::local::LocalUse;
 use model::service::ForwardMode;
 
 use super::*;
@@ -113,4 +115,62 @@ fn a_server_of_the_other_family_needs_a_local_address_of_its_own() {
         .replace("fullnat", "nat")
         .replace(named, "");
     assert_eq!(error(&nat).0, Code::FamilyMismatch);
+}
+
+const SNAT: &str = "[[snat]]\nname = \"outbound\"\nsources = [\"10.1.0.0/24\"]\n";
+const OUT: &str = "addresses = [\"192.0.2.200\"]\n";
+
+#[test]
+fn a_rule_of_the_gateway_has_a_pool_of_its_own() {
+    let text = format!("{DIRECTOR}{PORT}{SNAT}{OUT}port = \"front\"\n");
+    let config = config(&text);
+    let pools = config.pool_specs();
+    assert_eq!((pools.len(), pools[0].used_for), (1, LocalUse::Farm));
+    let rules = config.snat_rules(|name| (name == "front").then_some(IfaceId(3)));
+    assert_eq!(rules[0].egress, Some(IfaceId(3)));
+    assert_eq!(
+        (&*rules[0].name, &rules[0].pool),
+        ("outbound", &pools[0].name)
+    );
+    let without = crate::diff(&config, &super::config(&format!("{DIRECTOR}{PORT}")));
+    assert_eq!(
+        without.summary,
+        ["~ snat: 1 rules -> 0 rules, not the same"]
+    );
+    assert!(without.restart.is_empty());
+}
+
+#[test]
+fn a_rule_that_cannot_work_is_refused_with_the_reason() {
+    let empty = SNAT.replace("\"10.1.0.0/24\"", "");
+    for (rule, code) in [
+        (format!("{SNAT}{OUT}port = \"back\"\n"), Code::SnatRule),
+        (
+            format!("{SNAT}{OUT}destinations = [\"2001:db8::/32\"]\n"),
+            Code::SnatRule,
+        ),
+        (
+            format!("{SNAT}{OUT}destinations = [\"world\"]\n"),
+            Code::BadAddress,
+        ),
+        (format!("{empty}{OUT}"), Code::SnatRule),
+        (format!("{SNAT}addresses = []\n"), Code::SnatRule),
+        (
+            format!("{SNAT}addresses = [\"2001:db8::200\"]\n"),
+            Code::LocalPoolFamily,
+        ),
+        (
+            format!("{SNAT}{OUT}{SNAT}addresses = [\"192.0.2.201\"]\n"),
+            Code::DuplicateName,
+        ),
+        (
+            format!("{SNAT}{OUT}{}{OUT}", SNAT.replace("outbound", "again")),
+            Code::DuplicateAddress,
+        ),
+    ] {
+        let report = bad(&format!("{DIRECTOR}{PORT}{rule}"));
+        let found = report.errors().next().expect("an error");
+        assert_eq!(found.code, code, "{rule}: {}", found.message);
+        assert!(found.help.is_some() && found.line > 0, "{found:?}");
+    }
 }

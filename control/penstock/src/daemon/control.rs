@@ -121,7 +121,7 @@ pub(super) async fn serve(
     ledger.set_spread(director.spread.clone());
     ledger.set_tunables(config.tunables());
     ledger.set_classifier(config.classifier());
-    ledger.set_locals(&config.local_pools, &[])?;
+    set_locals(&mut ledger, &config, &director)?;
     ledger.apply_all(&config.ops())?;
     netlink.set_virtual_ips(&virtual_ips(&ledger)).await?;
     tokio::select! {
@@ -253,13 +253,10 @@ impl Control {
             return Err(reasons);
         }
         let pools = |error: LocalError| vec![format!("cannot apply {name}: {error}")];
-        let before = self.config.local_pools.clone();
-        self.ledger
-            .set_locals(&new.local_pools, &[])
-            .map_err(pools)?;
+        set_locals(&mut self.ledger, &new, &self.director).map_err(pools)?;
         if let Err(error) = self.ledger.apply_all(&diff.ops) {
             // They were there before, so they are there again.
-            self.ledger.set_locals(&before, &[]).map_err(pools)?;
+            set_locals(&mut self.ledger, &self.config, &self.director).map_err(pools)?;
             return Err(vec![format!("cannot apply {name}: {error}")]);
         }
         self.retirees.forget_returned(&self.ledger);
@@ -459,6 +456,14 @@ fn virtual_ips(ledger: &Ledger) -> Vec<Addr> {
     list.sort_unstable();
     list.dedup();
     list
+}
+
+/// Takes over the pools of local addresses and the rules of the SNAT gateway.
+fn set_locals(ledger: &mut Ledger, config: &Config, director: &Director) -> Result<(), LocalError> {
+    let interfaces = &director.interfaces;
+    let known = |name: &str| interfaces.iter().find(|iface| &*iface.name == name);
+    let rules = config.snat_rules(|name| known(name).map(|iface| iface.id));
+    ledger.set_locals(&config.pool_specs(), &rules)
 }
 
 fn twin_links(director: &Director) -> Vec<TwinLink> {

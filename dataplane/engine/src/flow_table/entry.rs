@@ -55,6 +55,8 @@ impl FlowFlags {
     pub const QUIC: Self = Self(1 << 11);
     /// It has no server and goes where its client sent it (`IP_VS_CONN_F_BYPASS`).
     pub const BYPASS: Self = Self(1 << 12);
+    /// It is the farm's own, and its server is whoever it talks to ([`crate::snat`]).
+    pub const FARM: Self = Self(1 << 13);
     /// The outbound key is in the index; kept by the table.
     pub const OUTBOUND_INDEXED: Self = Self(1 << 14);
     /// The entry holds a connection; kept by the table.
@@ -330,7 +332,12 @@ impl HotEntry {
         (local_ip, lport): (Addr, u16),
         real: impl FnOnce(RealId) -> Option<(Addr, u16)>,
     ) -> bool {
-        let Some((real_ip, rport)) = real(self.real()) else {
+        let real = if self.flags.contains(FlowFlags::FARM) {
+            Some((self.virtual_ip, self.vport))
+        } else {
+            real(self.real())
+        };
+        let Some((real_ip, rport)) = real else {
             return false;
         };
         let rport = if rport == 0 { self.vport } else { rport };

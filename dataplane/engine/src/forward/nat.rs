@@ -80,7 +80,7 @@ pub(super) fn fill_udp_checksum<B: PacketBuf>(
     }
 }
 
-pub(super) fn rewrite_network(
+pub(crate) fn rewrite_network(
     bytes: &mut [u8],
     kind: Kind,
     end: End,

@@ -17,6 +17,7 @@ mod punts;
 mod quic;
 mod sctp;
 mod services;
+mod snat;
 mod transit;
 mod translated;
 mod vlans;

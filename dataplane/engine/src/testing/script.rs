@@ -14,7 +14,7 @@ use model::addr::{Addr, Mac, Prefix};
 use model::classifier::MarkRule;
 use model::fib::Route;
 use model::ids::{IfaceId, PortId};
-use model::local::{LocalUse, PoolSpec};
+use model::local::{LocalUse, PoolSpec, SnatRule};
 use model::op::{Op, OpError};
 use model::service::{
     ClientAddress, ForwardMode, Helper, Listen, Mark, Persistence, PersistenceEngine, PortRange,
@@ -366,7 +366,8 @@ impl Bench {
                 self.neighbours
                     .remove(&(IfaceId(line.get(1)), line.get::<Addr>(2)));
             }
-            Some("pool") => self.add_pool(&line),
+            Some("pool") => self.add_pool(&line, LocalUse::Clients),
+            Some("snat") => self.add_snat(&line),
             Some("mark") => self.mark_rules.push(line.mark_rule()),
             Some("sysctl") => {
                 if !self.tunables.set_sysctl(line.word(1), line.get(2)) {
@@ -384,9 +385,11 @@ impl Bench {
     }
 
     /// `pool NAME ADDRESS …`: these and no others.
-    fn add_pool(&mut self, line: &Line<'_>) {
+    fn add_pool(&mut self, line: &Line<'_>, used_for: LocalUse) {
         let name = line.word(1);
-        let addresses: Vec<Addr> = (2..line.words.len()).map(|place| line.get(place)).collect();
+        let words = line.words.iter().skip(2).copied();
+        let words = words.take_while(|word| *word != "for");
+        let addresses: Vec<Addr> = words.filter_map(|word| word.parse().ok()).collect();
         for addr in &addresses {
             let host = Prefix::new(*addr, addr.bits());
             self.routes.extend(host.map(|host| (host, Route::Local)));
@@ -394,10 +397,35 @@ impl Bench {
         self.pools.retain(|pool| *pool.name != *name);
         self.pools.push(PoolSpec {
             name: Arc::from(name),
-            used_for: LocalUse::Clients,
+            used_for,
             addresses,
         });
-        if self.ledger.set_locals(&self.pools, &[]).is_err() {
+        self.set_locals(line);
+    }
+
+    /// `snat NAME ADDRESS … for SOURCE/LEN … [to DESTINATION/LEN …] [via IFACE]`.
+    fn add_snat(&mut self, line: &Line<'_>) {
+        self.add_pool(line, LocalUse::Farm);
+        let part = |word: &str| {
+            let words = line.words.iter().skip_while(move |known| **known != word);
+            words.skip(1).map_while(|word| word.parse().ok()).collect()
+        };
+        let via = line.words.iter().position(|word| *word == "via");
+        let name: Arc<str> = Arc::from(line.word(1));
+        self.snat_rules.retain(|rule| rule.name != name);
+        self.snat_rules.push(SnatRule {
+            sources: part("for"),
+            destinations: part("to"),
+            egress: via.map(|place| IfaceId(line.get(place + 1))),
+            pool: Arc::clone(&name),
+            name,
+        });
+        self.set_locals(line);
+    }
+
+    fn set_locals(&mut self, line: &Line<'_>) {
+        let taken = self.ledger.set_locals(&self.pools, &self.snat_rules);
+        if taken.is_err() {
             line.refuse("too many local addresses");
         }
     }
