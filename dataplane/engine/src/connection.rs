@@ -77,7 +77,7 @@ pub(crate) fn endpoint(services: &ServiceSet) -> impl Fn(RealId) -> Option<(Addr
     |id| {
         services
             .real(id)
-            .map(|real| (real.key.real_ip, real.key.rport))
+            .map(|real| (real.key.real_ip, real.reached().rport))
     }
 }
 
@@ -327,7 +327,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
             rport: if is_data {
                 self.rport_of(id)
             } else {
-                real.key.port_of(hot.vport())
+                real.port_of(hot.vport())
             },
         };
         Some((flow, real))
@@ -497,7 +497,7 @@ fn outbound_key(inbound: &FlowKey, server: &RealServer) -> FlowKey {
     FlowKey {
         protocol: inbound.protocol,
         source: server.key.real_ip,
-        source_port: server.key.port_of(inbound.destination_port),
+        source_port: server.port_of(inbound.destination_port),
         destination: inbound.source,
         destination_port: inbound.source_port,
     }

@@ -59,7 +59,7 @@ impl<B: PacketBuf, M: FlowMemory> Engine<B, M> {
         let peer = Peer {
             protocol: key.protocol,
             addr: server.key.real_ip,
-            port: server.key.port_of(key.destination_port),
+            port: server.port_of(key.destination_port),
             used_for: LocalUse::Clients,
         };
         let addresses = pool.of_family(server.key.real_ip.is_v4());

@@ -108,7 +108,10 @@ impl Homes {
         let place_of = |real: &RealServer| {
             let service = services.get(real.service.index())?.as_ref()?;
             let protocol = service.key.protocol();
-            Some((protocol.map_or(0, |protocol| protocol as u8), real.key))
+            Some((
+                protocol.map_or(0, |protocol| protocol as u8),
+                real.reached(),
+            ))
         };
         let mut shared: HashMap<Place, Home, Hasher> =
             HashMap::with_hasher(self.reals.hasher().clone());

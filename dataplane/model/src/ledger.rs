@@ -402,6 +402,7 @@ impl Ledger {
                         last_weight: spec.weight,
                         reprieves: 0,
                         own_timeouts: false,
+                        keeps_port: false,
                     });
                 }
                 self.link(id, slot);

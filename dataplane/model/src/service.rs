@@ -57,9 +57,29 @@ pub struct RealServer {
     /// Whether its service keeps idle connections for times of its own, so that packets need not
     /// look the service up for that.
     pub own_timeouts: bool,
+    /// Whether packets keep the port the client chose, even if the server's key names another: in
+    /// persistent services on every port or by mark (`ip_vs_sched_persist`: "dport").
+    pub keeps_port: bool,
 }
 
 impl RealServer {
+    /// Where packets go to; port 0 = the port the client chose.
+    #[must_use]
+    #[inline]
+    pub const fn reached(&self) -> RealKey {
+        RealKey {
+            real_ip: self.key.real_ip,
+            rport: if self.keeps_port { 0 } else { self.key.rport },
+        }
+    }
+
+    /// The port that packets to `vport` go to.
+    #[must_use]
+    #[inline]
+    pub const fn port_of(&self, vport: u16) -> u16 {
+        self.reached().port_of(vport)
+    }
+
     /// What a worker marks an overload with: one that was marked before another tenant got the
     /// slot, or before a reprieve, is none. Never 0.
     #[must_use]

@@ -253,10 +253,11 @@ impl ServiceSet {
                 self.by_quic_id.insert((real.service, id), real.id);
             }
             if let Some(Some(service)) = self.services.get(real.service.index()) {
+                real.keeps_port = service.spec.persistence.is_some() && service.key.vport() == 0;
                 real.own_timeouts = service.spec.timeouts != ServiceTimeouts::default();
                 let protocol = service.key.protocol().map_or(0, |protocol| protocol as u8);
-                self.has_wide_reals |= protocol == 0 || real.key.rport == 0;
-                let known = self.by_real.entry((protocol, real.key)).or_default();
+                self.has_wide_reals |= protocol == 0 || real.reached().rport == 0;
+                let known = self.by_real.entry((protocol, real.reached())).or_default();
                 *known |= real.spec.mode == ForwardMode::Nat && real.state != RealState::Deleted;
             }
         }

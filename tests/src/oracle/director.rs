@@ -377,7 +377,7 @@ fn scheduler_words(spec: &ServiceSpec, is_v4: bool) -> String {
 
 fn connection_row(view: &ConnectionView, client: String, real: &RealServer) -> ConnectionRow {
     let protocol = view.protocol_name().map(str::to_uppercase);
-    let rport = view.rport(&real.key);
+    let rport = view.rport(&real.reached());
     ConnectionRow {
         protocol: protocol.unwrap_or_else(|| view.protocol.to_string()),
         expire: u64::from(view.expires_ms / 1000),

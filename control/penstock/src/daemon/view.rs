@@ -251,7 +251,7 @@ pub(super) fn connections(
     let set = ledger.services();
     let connections = found.iter().map(|(worker, view)| {
         let server = set.real(view.real).map(|real| {
-            let rport = view.rport(&real.key);
+            let rport = view.rport(&real.reached());
             Endpoint(real.key.real_ip, rport).to_string()
         });
         let protocol = view.protocol_name().map(str::to_owned);

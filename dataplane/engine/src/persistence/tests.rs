@@ -506,3 +506,22 @@ fn a_reused_place_hears_nothing_of_its_last_tenants_children() {
     assert_eq!(templates(&bench)[0].template, Some(false));
     tcp(&mut bench, 20, 1000, "10.0.0.100:80", FIN | ACK);
 }
+
+/// `ip_vs_sched_persist`: the server's own port counts only where the service has that one.
+#[test]
+fn a_persistent_service_on_every_port_keeps_the_port_whatever_its_servers_name() {
+    let service = "service tcp 10.0.0.100:0 rr persist=300";
+    for workers in WORKERS {
+        let mut bench = bench(workers, service, "neighbour 0 10.0.0.20");
+        let server = open(&mut bench, 20, 1000);
+        assert!(server.ends_with(":80"), "{server}");
+        let macs = (
+            MacAddress([2, 4, 10, 1, 0, 9]),
+            MacAddress([2, 0, 0, 0, 1, 2]),
+        );
+        let answer = Frame::tcp(&server, "10.0.0.20:1000").flags(SYN | ACK);
+        let (_, back) = bench.deliver(0, 1, &answer.macs(macs.0, macs.1).build());
+        let text = lines(&back).concat();
+        assert!(text.contains(" 10.0.0.100:80 > "), "{workers}: {text}");
+    }
+}

@@ -181,7 +181,7 @@ fn ports_are_exhausted_by_name_and_come_back() {
                 assert_eq!(reason, DropReason::LocalPortsExhausted);
                 exhausted += 1;
             }
-            _ => panic!("{}", sent[0]),
+            Verdict::Punt { .. } | Verdict::Redirect { .. } => panic!("{}", sent[0]),
         }
     }
     assert_eq!((taken.len(), exhausted), (64_512, 488));
