@@ -11,6 +11,8 @@ use super::Record;
 pub(super) mod matrix;
 mod nat64;
 mod related;
+mod sctp;
+mod snat;
 
 /// A case as its files are written from.
 pub(super) struct Case {
@@ -134,6 +136,8 @@ pub(super) fn all() -> Vec<Case> {
         linux(),
         related::all(),
         matrix::all(),
+        sctp::all(),
+        snat::all(),
         nat64::all(),
     ]
     .into_iter()

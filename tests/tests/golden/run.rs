@@ -88,6 +88,23 @@ fn lines(config: &Config) -> String {
         }
         lines.push('\n');
     }
+    for rule in &config.snats {
+        write!(lines, "snat {}", rule.name).unwrap();
+        for address in &rule.addresses {
+            write!(lines, " {address}").unwrap();
+        }
+        for (word, prefixes) in [(" for", &rule.sources), (" to", &rule.destinations)] {
+            lines.push_str(word);
+            for prefix in prefixes {
+                write!(lines, " {prefix}").unwrap();
+            }
+        }
+        if let Some(name) = &rule.port {
+            let place = config.ports.iter().position(|port| port.name == *name);
+            write!(lines, " via {}", place.unwrap()).unwrap();
+        }
+        lines.push('\n');
+    }
     lines
 }
 

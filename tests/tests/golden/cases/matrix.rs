@@ -8,6 +8,12 @@ use wire::packet::{Fragment, parse};
 
 use super::*;
 
+const POOL: &str = "\n[[local_pool]]\nname = \"inside\"\n\
+                    addresses = [\"10.1.0.200\", \"2001:db8:1::200\"]\n";
+/// The address and port that the first connection of a fixture gets.
+const LOCAL: &str = "10.1.0.200:7449";
+const LOCAL6: &str = "[2001:db8:1::200]:7449";
+
 /// A forwarding method, as the cases name it.
 #[derive(Clone, Copy)]
 struct Method {
@@ -19,7 +25,13 @@ struct Method {
     adds: (usize, usize),
 }
 
-const METHODS: [Method; 5] = [
+const METHODS: [Method; 6] = [
+    Method {
+        name: "fullnat",
+        forward: "fullnat",
+        lines: "local_pool = \"inside\"\n",
+        adds: (0, 0),
+    },
     Method {
         name: "nat",
         forward: "nat",
@@ -82,13 +94,20 @@ impl Spot {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
         };
-        let mut build = case(&self.name(story), sentence).config(&format!(
-            "\n[[service]]\nname = \"matrix\"\nlisten = \"{scheme}://{}\"\n\
+        let pool = if self.method.forward == "fullnat" {
+            POOL
+        } else {
+            ""
+        };
+        let mut build = case(&self.name(story), sentence)
+            .config(pool)
+            .config(&format!(
+                "\n[[service]]\nname = \"matrix\"\nlisten = \"{scheme}://{}\"\n\
              scheduler = \"rr\"\nforward = \"{}\"\n{}",
-            self.vip(),
-            self.method.forward,
-            self.method.lines
-        ));
+                self.vip(),
+                self.method.forward,
+                self.method.lines
+            ));
         for server in [12, 11] {
             let address = self.server(server);
             build = build.config(&format!(
@@ -108,10 +127,9 @@ impl Spot {
 
     /// Address and port of a server; only NAT changes the port.
     fn server(self, number: u8) -> String {
-        let port = if self.method.forward == "nat" {
-            8080
-        } else {
-            80
+        let port = match self.method.forward {
+            "nat" | "fullnat" => 8080,
+            _ => 80,
         };
         if self.v6 {
             format!("[2001:db8:1::{number}]:{port}")
@@ -132,9 +150,18 @@ impl Spot {
         self.frame(self.client(), self.vip(), flags)
     }
 
-    /// From the first server, to the client.
+    /// From the first server, to the client, or to the local address that stands for it.
     fn answers(self, flags: u8) -> Frame {
-        self.frame(&self.server(11), self.client(), flags)
+        self.frame(&self.server(11), self.seen_as(), flags)
+    }
+
+    /// The client as the first server sees it.
+    const fn seen_as(self) -> &'static str {
+        match (self.method.forward.as_bytes(), self.v6) {
+            (b"fullnat", false) => LOCAL,
+            (b"fullnat", true) => LOCAL6,
+            _ => self.client(),
+        }
     }
 }
 
@@ -186,11 +213,12 @@ pub(in super::super) fn check(name: &str, record: &Record) {
     let is_error = matches!(parsed.protocol, IpProtocol::ICMP | IpProtocol::ICMPV6);
     match (record.port, name.split('_').next()) {
         (1, Some("nat")) => assert!(to_server, "{name}"),
+        (1, Some("fullnat")) => assert!(to_server && source != client, "{name}"),
         (1, Some("dr")) => assert!(destination == vip || is_error && to_server, "{name}"),
         // The director's own errors to the server it will not forward for are not in a tunnel.
         (1, _) => assert!(to_server && (is_error || source != client), "{name}"),
         // To the client: from the VIP with NAT; with the others its own answers are routed.
-        (_, Some("nat")) if !is_error => assert_eq!(source, vip, "{name}"),
+        (_, Some("nat" | "fullnat")) if !is_error => assert_eq!(source, vip, "{name}"),
         _ => assert_ne!(source, client, "{name}"),
     }
 }
@@ -256,7 +284,7 @@ fn errors(spot: Spot) -> Build {
     };
     let reply = spot.frame(spot.vip(), spot.client(), ACK);
     let server = spot.server(11);
-    let request = spot.frame(spot.client(), &server, ACK);
+    let request = spot.frame(spot.seen_as(), &server, ACK);
     let error = |from: &str, to: &str, (kind, code): (u8, u8), cause: &Frame| {
         Frame::icmp(from, to, kind, code).payload(&cause.build_ip())
     };
@@ -275,7 +303,7 @@ fn errors(spot: Spot) -> Build {
     ))
     .farm(error(
         host(&server),
-        host(spot.client()),
+        host(spot.seen_as()),
         unreachable,
         &request,
     ))
