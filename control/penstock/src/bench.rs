@@ -41,6 +41,7 @@ use point::{CAPTURE_SEED, Measured, Point, memory_mib};
 /// How packets reach the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub(crate) enum Mode {
     /// Direct routing.
     Dr,
@@ -48,6 +49,8 @@ pub(crate) enum Mode {
     Nat,
     /// Tunnelling, IP in IP.
     Tun,
+    /// Both ends replaced.
+    FullNat,
 }
 
 impl Mode {
@@ -61,6 +64,7 @@ impl Mode {
             Self::Dr => ForwardMode::Dr,
             Self::Nat => ForwardMode::Nat,
             Self::Tun => ForwardMode::Tun,
+            Self::FullNat => ForwardMode::FullNat,
         }
     }
 }

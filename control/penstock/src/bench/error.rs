@@ -46,6 +46,9 @@ pub(crate) enum BenchError {
     /// else.
     #[error("not a steady state, the figure would mean nothing: {0}")]
     NotSteady(String),
+    /// The pool of local addresses of the rig.
+    #[error("cannot apply the benchmark's configuration: {0}")]
+    Locals(#[from] model::local::LocalError),
     /// A change of the configuration was refused.
     #[error("cannot set up the service")]
     Op(#[from] model::op::OpError),

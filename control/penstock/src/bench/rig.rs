@@ -15,6 +15,7 @@ use model::addr::{Addr, Mac, Prefix};
 use model::fib::{Fib, FibBuilder, Hasher, Route};
 use model::ids::{IfaceId, PortId, REALS_MAX, WorkerId};
 use model::ledger::Ledger;
+use model::local::{LocalUse, PoolSpec};
 use model::op::Op;
 use model::service::{Protocol, RealKey, RealSpec, SchedulerKind, ServiceKey, ServiceSpec};
 use model::snapshot::{Interface, Interfaces, Snapshot};
@@ -35,6 +36,11 @@ const FIRST_REAL: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 11);
 const RPORT: u16 = 8080;
 /// The director's address on their network.
 const OWN_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// Local addresses of FullNAT, each with ports for all flows of a server.
+const LOCALS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 200), Ipv4Addr::new(10, 0, 0, 201)];
+const POOL: &str = "bench";
+/// Empty rounds before the first packet.
+const ROUNDS_TO_SETTLE: u32 = 64;
 /// Packets between the worker and Linux, who is not there.
 const RING_PACKETS: u32 = 1024;
 /// Jobs and events that may wait; there are none.
@@ -146,6 +152,10 @@ impl Rig {
 
     /// Opens every flow of the source, and sees that the table holds them.
     pub(super) fn open_all(&mut self, source: &mut Source) -> Result<(), BenchError> {
+        // Local ports are made ready between bursts.
+        for _ in 0..ROUNDS_TO_SETTLE {
+            self.worker.poll_once(now());
+        }
         self.run_with(source, self.flows)?;
         let counts = self.counts();
         if counts.flows != self.flows || counts.opened != self.flows {
@@ -286,6 +296,7 @@ fn snapshot(point: &Point, hasher: &Hasher) -> Result<Snapshot, BenchError> {
     let spec = ServiceSpec {
         name: "bench".into(),
         scheduler: SchedulerKind::Rr,
+        local_pool: Some(POOL.into()),
         ..ServiceSpec::default()
     };
     let mut ledger = Ledger::new(hasher.clone());
@@ -300,6 +311,12 @@ fn snapshot(point: &Point, hasher: &Hasher) -> Result<Snapshot, BenchError> {
         addresses: Prefix::new(Addr::from(OWN_IP), 24).into_iter().collect(),
     }]));
     ledger.set_fib(fib(hasher));
+    let pool = PoolSpec {
+        name: POOL.into(),
+        used_for: LocalUse::Clients,
+        addresses: LOCALS.map(Addr::from).to_vec(),
+    };
+    ledger.set_locals(&[pool], &[])?;
     ledger.apply(&Op::AddService { key: service, spec })?;
     let mode = point.mode.forward();
     for number in 0..REALS {

@@ -14,7 +14,7 @@ use crate::bench::{self, FLOWS_MAX, Mode, Plan};
 pub(super) struct Arguments {
     /// Forwarding modes.
     #[arg(long, value_enum, value_delimiter = ',',
-        default_values_t = [Mode::Dr, Mode::Nat, Mode::Tun])]
+        default_values_t = [Mode::Dr, Mode::Nat, Mode::Tun, Mode::FullNat])]
     modes: Vec<Mode>,
     /// Flow counts.
     #[arg(long, value_name = "COUNT", value_delimiter = ',',
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn without_options_the_rows_that_checks_rely_on_are_measured() {
         let plan = parse("").unwrap();
-        assert_eq!(plan.modes, [Mode::Dr, Mode::Nat, Mode::Tun]);
+        assert_eq!(plan.modes, [Mode::Dr, Mode::Nat, Mode::Tun, Mode::FullNat]);
         assert_eq!(plan.flows, [4096, 32_768, 1_000_000]);
         assert_eq!(plan.runs, 3);
         assert_eq!(plan.out, None);
@@ -167,7 +167,7 @@ mod tests {
             ("--flows 5000000", "5000000 is not in 1..=4000000"),
             ("--runs 0", "0 is not in 1..=99"),
             ("--window-ms 1", "1 is not in 10..=60000"),
-            ("--modes tunnel", "possible values: dr, nat, tun"),
+            ("--modes tunnel", "possible values: dr, nat, tun, fullnat"),
             (
                 "--huge-pages maybe",
                 "possible values: auto, never, require",

@@ -130,13 +130,8 @@ fn options_of_a_tunnel_that_do_not_fit_are_malformed() {
 
 #[test]
 fn what_is_not_there_yet_is_named() {
-    for (line, what) in [
-        ("-A -t 10.0.0.100:80 -s dlb", "scheduler dlb"),
-        ("-A -t 10.0.0.100:80 -s rr -p 300", "persistence"),
-        ("-A -u 10.0.0.100:53 -s rr -o", "one-packet scheduling"),
-    ] {
-        assert_eq!(said(line), format!("unsupported: {what}"), "{line}");
-    }
+    let line = "-A -t 10.0.0.100:80 -s dlb";
+    assert_eq!(said(line), "unsupported: scheduler dlb");
 }
 
 #[test]
