@@ -55,7 +55,7 @@ impl FlowFlags {
     pub const QUIC: Self = Self(1 << 11);
     /// It has no server and goes where its client sent it (`IP_VS_CONN_F_BYPASS`).
     pub const BYPASS: Self = Self(1 << 12);
-    /// It is the farm's own, and its server is whoever it talks to ([`crate::snat`]).
+    /// It is the farm's own, and its server is whoever it talks to (the SNAT gateway).
     pub const FARM: Self = Self(1 << 13);
     /// The outbound key is in the index; kept by the table.
     pub const OUTBOUND_INDEXED: Self = Self(1 << 14);
