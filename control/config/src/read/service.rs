@@ -332,11 +332,15 @@ impl Reader<'_, '_> {
         let name = forward.name();
         let message =
             format!("port {rport} of a server with forward = \"{name}\" is not that of {service}");
+        let allowed = match service.vport() {
+            0 => "no port".to_owned(),
+            vport => format!("port {vport}, or none"),
+        };
         let seen = self.seen(place);
         self.findings.add(
             Diagnostic::new(Code::DrPort, place, message)
                 .seen(seen)
-                .allowed(format!("port {}, or none", service.vport()))
+                .allowed(allowed)
                 .help("the method changes no port: leave it out, or set forward = \"nat\""),
         );
     }
