@@ -86,7 +86,7 @@ fn traffic(scene: &mut Scene, family: Family) -> LabResult<()> {
     ensure_equal("the file is whole", &(down.body == wanted), &true)?;
     let up = Curl::new(&url("/upload")).upload(1 << 20);
     ensure_equal("upload", &up.run(scene.client())?.status, &200)?;
-    scene.reals.settled()?;
+    scene.reals.shares(2)?;
 
     let load = TcpLoad::new(web, CONNECTIONS).sources(&clients(family));
     load.run(scene.client())?.check_all_answered()?;
